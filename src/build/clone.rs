@@ -1,0 +1,87 @@
+//! Step 1: fetch the files with this machine's Git, and send them into the container.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::StepResult;
+use super::makepkg;
+use super::session::{Session, engine_failure};
+use crate::catalog::{Kind, git};
+use crate::engine::TarSender;
+use crate::image::BUILD_HOME;
+use crate::outcome::{Failure, FailureKind};
+
+/// The longest that a clone may take: a packaging repository is small.
+const LIMIT: Duration = Duration::from_secs(600);
+
+impl Session<'_> {
+    /// Returns the folder of the PKGBUILD in the container.
+    pub async fn clone_step(&self) -> StepResult<String> {
+        let (fetched, container) = tokio::join!(self.fetch(), self.container());
+        let (checkout, container) = (fetched?, container?);
+        let path = self.task.entry.path.as_deref();
+        checkout.package_directory(path)?;
+        let files = list_files(checkout.path())
+            .map_err(|e| Failure::new(FailureKind::Clone, format!("cannot read the cloned files: {e}")))?;
+        let config = makepkg::config(&self.workshop.settings);
+        let sent = container.put(BUILD_HOME, self.workshop.image.uid, async |tar| {
+            tar.file(".makepkg.conf", config.as_bytes()).await?;
+            send_tree(tar, checkout.path(), &files).await
+        });
+        sent.await.map_err(engine_failure)?;
+        Ok(match path {
+            Some(path) => format!("{BUILD_HOME}/{TREE}/{path}"),
+            None => format!("{BUILD_HOME}/{TREE}"),
+        })
+    }
+
+    async fn fetch(&self) -> StepResult<Arc<git::Checkout>> {
+        let entry = &self.task.entry;
+        match (&self.task.checkout, entry.kind) {
+            (Some(checkout), _) => Ok(Arc::clone(checkout)),
+            (None, Kind::Git) => git::fetch(&entry.url, entry.branch.as_deref(), LIMIT).await.map(Arc::new),
+            (None, Kind::Url) => crate::catalog::download(&entry.url, LIMIT).await.map(Arc::new),
+        }
+    }
+}
+
+/// The folder of the repository in the build user's home.
+const TREE: &str = "repository";
+
+/// Everything below a directory, folders before what is in them.
+fn list_files(top: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![top.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            }
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Sends a tree. Links are sent as links, so that nothing outside the tree is ever read.
+async fn send_tree(tar: &mut TarSender, top: &Path, files: &[PathBuf]) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    tar.directory(TREE).await?;
+    for path in files {
+        let inside = Path::new(TREE).join(path.strip_prefix(top).unwrap_or(path));
+        let metadata = path.symlink_metadata()?;
+        if metadata.is_symlink() {
+            tar.symlink(&inside, &std::fs::read_link(path)?).await?;
+        } else if metadata.is_dir() {
+            tar.directory(&inside).await?;
+        } else if metadata.is_file() {
+            let mode = if metadata.permissions().mode() & 0o100 != 0 { 0o755 } else { 0o644 };
+            tar.stream(&inside, metadata.len(), mode, tokio::fs::File::open(path).await?).await?;
+        }
+    }
+    Ok(())
+}

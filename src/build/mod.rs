@@ -1,0 +1,158 @@
+//! Stage 2: one repository entry in a fresh container, in five steps.
+
+mod archive;
+mod check;
+mod clone;
+mod dependencies;
+pub mod log;
+mod make;
+mod makepkg;
+mod publish;
+mod session;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::Instrument as _;
+
+pub use archive::{ArchiveFacts, inspect};
+pub use makepkg::parse_package_file;
+
+use crate::catalog::Entry;
+use crate::catalog::git::Checkout;
+use crate::config::Build as Settings;
+use crate::engine::{ContainerSpec, Engine, Isolation, Limits};
+use crate::event::{Event, Events};
+use crate::image::BuilderImage;
+use crate::outcome::{EntryOutcome, Failure, FailureKind, Step, Verdict};
+use crate::report::log_path;
+use crate::server::PackageServer;
+use crate::server::repo_add::RepoAdd;
+use crate::telemetry;
+use session::Session;
+
+/// The longest that a container may live where no limit is set.
+const ONE_DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// What all entries of a run are built with.
+pub struct Workshop {
+    /// The Docker daemon.
+    pub engine: Arc<Engine>,
+    /// The image of the build containers.
+    pub image: BuilderImage,
+    /// Where packages are looked up and published.
+    pub server: Arc<PackageServer>,
+    /// Adds packages to a static repository.
+    pub repo_add: RepoAdd,
+    /// Limits and options.
+    pub settings: Settings,
+    /// Where everything that happens is told.
+    pub events: Events,
+}
+
+/// One entry to be built, or to be looked into.
+pub struct Task {
+    /// The entry.
+    pub entry: Arc<Entry>,
+    /// The package base, where it is known already.
+    pub pkgbase: Option<String>,
+    /// Its place among those to do, from 1.
+    pub number: usize,
+    /// How many there are to do.
+    pub total: usize,
+    /// Why it is built or looked into.
+    pub reason: String,
+    /// Build even though the server has it.
+    pub force: bool,
+    /// Its files, where they were fetched already.
+    pub checkout: Option<Arc<Checkout>>,
+}
+
+impl Workshop {
+    /// Builds one entry and publishes its packages. Whatever happens is in the outcome.
+    pub async fn build(&self, task: &Task) -> EntryOutcome {
+        let started = Instant::now();
+        let entry = task.entry.to_string();
+        let span = telemetry::entry_span(&entry, &task.entry.repo, task.pkgbase.as_deref());
+        let work = async {
+            telemetry::source(
+                &tracing::Span::current(),
+                &task.entry.url.to_string(),
+                task.entry.branch.as_deref(),
+                task.checkout.as_ref().map(|checkout| checkout.commit.as_str()),
+            );
+            let name = task.pkgbase.clone().unwrap_or_else(|| entry.clone());
+            let log = log_path(task.number, task.total, &name);
+            self.events.emit(Event::EntryStarted {
+                number: task.number,
+                total: task.total,
+                name,
+                reason: task.reason.clone(),
+            });
+            let session = Session::new(self, task);
+            let limit = self.settings.build_timeout.limit().unwrap_or(ONE_DAY);
+            let result = match tokio::time::timeout(limit, session.run()).await {
+                Ok(result) => result,
+                Err(_) => Err(out_of_time(limit)),
+            };
+            session.close().await;
+            let record = session.into_record();
+            let verdict = match result {
+                Ok(verdict) => verdict,
+                Err(failure) => {
+                    let failure = match record.current_step {
+                        Some(step) => failure.at(step),
+                        None => failure,
+                    };
+                    Verdict::Failed { failure }
+                }
+            };
+            let outcome = EntryOutcome {
+                entry,
+                repo: task.entry.repo.clone(),
+                pkgbase: record.pkgbase.or_else(|| task.pkgbase.clone()),
+                version: record.version,
+                reason: Some(task.reason.clone()),
+                verdict,
+                published: record.published,
+                steps: record.steps,
+                duration: started.elapsed(),
+                log: Some(log),
+            };
+            telemetry::finish_entry(&tracing::Span::current(), &outcome);
+            self.events.emit(Event::EntryFinished { outcome: Arc::new(outcome.clone()) });
+            outcome
+        };
+        work.instrument(span).await
+    }
+
+    fn container_spec(&self) -> ContainerSpec {
+        let settings = &self.settings;
+        ContainerSpec {
+            image: self.image.id.clone(),
+            role: "build",
+            lifetime: settings.build_timeout.limit().unwrap_or(ONE_DAY) + Duration::from_secs(60),
+            limits: Limits {
+                memory: settings.memory.limit(),
+                nano_cpus: settings.cpus.map(crate::config::Cpus::nano),
+                pids: settings.pids.0.into(),
+                nofile: settings.nofile.0.into(),
+            },
+            isolation: Isolation::Hostile,
+            network: settings.network.clone(),
+            volumes: Vec::new(),
+        }
+    }
+}
+
+fn out_of_time(limit: Duration) -> Failure {
+    let limit = humantime::format_duration(limit);
+    Failure::new(FailureKind::Timeout, format!("the build was stopped after {limit}"))
+        .hint("raise VIETER_BUILD_TIMEOUT if it needs longer")
+}
+
+/// The result of one step.
+type StepResult<T> = Result<T, Failure>;
+
+/// The step that an entry is in; none before the first.
+type CurrentStep = Option<Step>;

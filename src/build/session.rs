@@ -1,0 +1,213 @@
+//! One entry on its way through the five steps: what is known so far, and how commands are run for it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::OnceCell;
+use tracing::Instrument as _;
+
+use super::log::{Budget, Fate, printable};
+use super::{CurrentStep, StepResult, Task, Workshop};
+use crate::engine::{Container, EngineError, Exec};
+use crate::event::Event;
+use crate::image::BUILD_HOME;
+use crate::outcome::{Failure, FailureKind, Published, Step, StepRecord, Verdict};
+use crate::telemetry;
+
+/// What is known of an entry so far. It outlives a step that is stopped in the middle.
+#[derive(Default)]
+pub(super) struct Record {
+    pub pkgbase: Option<String>,
+    pub version: Option<String>,
+    pub published: Vec<Published>,
+    pub steps: Vec<StepRecord>,
+    pub current_step: CurrentStep,
+}
+
+/// Whom a command in the container runs as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum As {
+    /// The build user: PKGBUILD code runs.
+    Builder,
+    /// Root: pacman runs.
+    Root,
+}
+
+pub(super) struct Session<'a> {
+    pub workshop: &'a Workshop,
+    pub task: &'a Task,
+    container: OnceCell<Container>,
+    record: Mutex<Record>,
+    log: Mutex<Budget>,
+}
+
+impl<'a> Session<'a> {
+    pub fn new(workshop: &'a Workshop, task: &'a Task) -> Self {
+        Self {
+            workshop,
+            task,
+            container: OnceCell::new(),
+            record: Mutex::default(),
+            log: Mutex::new(Budget::new(workshop.settings.log_limit.limit())),
+        }
+    }
+
+    /// Goes through the steps, as far as they are needed.
+    pub async fn run(&self) -> StepResult<Verdict> {
+        let directory = self.step(Step::Clone, self.clone_step()).await?;
+        self.step(Step::Version, self.version_step(&directory)).await?;
+        let plan = self.step(Step::Check, self.check_step(&directory)).await?;
+        if plan.missing.is_empty() && !self.task.force {
+            return Ok(Verdict::UpToDate);
+        }
+        self.step(Step::Make, self.make_step(&directory, &plan)).await?;
+        self.step(Step::Publish, self.publish_step(&plan)).await?;
+        Ok(Verdict::Published)
+    }
+
+    /// Removes the container.
+    pub async fn close(&self) {
+        let Some(container) = self.container.get() else { return };
+        if let Err(error) = container.remove().await {
+            self.workshop.events.warn(format!("{error}; a later run will remove it"));
+        }
+    }
+
+    pub fn into_record(self) -> Record {
+        self.record.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn step<T>(&self, step: Step, work: impl Future<Output = StepResult<T>>) -> StepResult<T> {
+        let span = telemetry::step_span(step);
+        let started = Instant::now();
+        self.record().current_step = Some(step);
+        let result = async {
+            self.workshop.events.emit(Event::StepStarted { step });
+            let result = work.await.map_err(|failure| failure.at(step));
+            telemetry::finish_step(&tracing::Span::current(), result.as_ref().err());
+            let (duration, ok) = (started.elapsed(), result.is_ok());
+            self.workshop.events.emit(Event::StepFinished { step, duration, ok });
+            self.record().steps.push(StepRecord { step, duration, ok });
+            result
+        };
+        result.instrument(span).await
+    }
+
+    /// The build container, started at the first use.
+    pub async fn container(&self) -> StepResult<&Container> {
+        let spec = self.workshop.container_spec();
+        let start = self.workshop.engine.start(&spec);
+        self.container.get_or_try_init(|| start).await.map_err(engine_failure)
+    }
+
+    /// Runs a command and logs what it prints. Its exit code is the caller's to judge.
+    pub async fn run_command(
+        &self,
+        name: &'static str,
+        who: As,
+        directory: &str,
+        command: &[&str],
+    ) -> StepResult<i64> {
+        Ok(self.execute(name, who, directory, command, false).await?.0)
+    }
+
+    /// Runs a command and returns its exit code and standard output; what it says on standard error is
+    /// logged.
+    pub async fn ask_command(
+        &self,
+        name: &'static str,
+        who: As,
+        directory: &str,
+        command: &[&str],
+    ) -> StepResult<(i64, String)> {
+        self.execute(name, who, directory, command, true).await
+    }
+
+    async fn execute(
+        &self,
+        name: &'static str,
+        who: As,
+        directory: &str,
+        command: &[&str],
+        capture: bool,
+    ) -> StepResult<(i64, String)> {
+        let container = self.container().await?;
+        let uid = format!("{0}:{0}", self.workshop.image.uid);
+        let (user, env) = match who {
+            As::Builder => (uid.as_str(), builder_environment()),
+            As::Root => ("0:0", vec!["LC_ALL=C".to_owned()]),
+        };
+        let idle = self.workshop.settings.idle_timeout.limit();
+        let exec = Exec { user, command, env: &env, directory, idle, capture };
+        let step = self.record().current_step;
+        let span = telemetry::exec_span(name);
+        let run = async {
+            let ran = container.exec(exec, |line| self.log_line(step, line)).await;
+            let ran = ran.map_err(engine_failure)?;
+            telemetry::exited(&tracing::Span::current(), ran.code);
+            Ok((ran.code, ran.output))
+        };
+        run.instrument(span).await
+    }
+
+    fn log_line(&self, step: CurrentStep, line: &str) {
+        let line = printable(line);
+        let fate = self.log.lock().unwrap_or_else(PoisonError::into_inner).take(&line);
+        match fate {
+            Fate::Log => self.workshop.events.emit(Event::Output { step, line }),
+            Fate::Announce => self.workshop.events.warn(
+                "the log limit of this entry is reached; the rest of its output is dropped \
+                 (VIETER_LOG_LIMIT)",
+            ),
+            Fate::Drop => {}
+        }
+    }
+
+    /// The last lines that were printed and say something, for an error message.
+    pub fn last_words(&self) -> String {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines: Vec<&str> = log.tail().filter(|line| !line.trim().is_empty()).collect();
+        lines[lines.len().saturating_sub(3)..].join(" | ")
+    }
+
+    /// Explains a command that failed: for want of memory, or as the caller says.
+    pub async fn explain(&self, code: i64, failure: Failure) -> Failure {
+        let memory = self.workshop.settings.memory.limit();
+        let killed = match (memory, self.container.get()) {
+            (Some(_), Some(container)) => container.ran_out_of_memory().await,
+            _ => false,
+        };
+        if killed {
+            let message = format!(
+                "the memory limit of {} was reached: {}",
+                bytesize::ByteSize(memory.unwrap_or_default()),
+                failure.message
+            );
+            return Failure::new(FailureKind::OutOfMemory, message)
+                .hint("raise VIETER_MEMORY")
+                .exit_code(code);
+        }
+        failure.exit_code(code)
+    }
+}
+
+/// The build user's environment: nothing of ours, and makepkg's messages in English.
+fn builder_environment() -> Vec<String> {
+    [format!("HOME={BUILD_HOME}"), "USER=builder".into(), "LOGNAME=builder".into(), "LC_ALL=C.UTF-8".into()]
+        .into()
+}
+
+pub(super) fn engine_failure(error: EngineError) -> Failure {
+    match error {
+        EngineError::Silent(limit) => {
+            let limit = humantime::format_duration(Duration::from_secs(limit.as_secs().max(1)));
+            Failure::new(FailureKind::NoOutput, format!("nothing was printed for {limit}"))
+                .hint("the build hangs, or needs a larger VIETER_IDLE_TIMEOUT")
+        }
+        error => Failure::new(FailureKind::Docker, error.to_string()).hint("look at the Docker daemon's log"),
+    }
+}

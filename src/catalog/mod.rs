@@ -1,0 +1,10 @@
+//! What there is to build: the repository entries, and what can be learnt of each from outside.
+
+mod download;
+mod entry;
+pub mod git;
+mod list;
+
+pub use download::download;
+pub use entry::{BadEntry, Entry, GitUrl, Kind, is_package_name, is_repo_name};
+pub use list::{parse_file, parse_repos, parse_targets};

@@ -1,0 +1,101 @@
+//! Finding the daemon and agreeing on an API version.
+
+use std::collections::BTreeSet;
+use std::error::Error as _;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bollard::Docker;
+use tokio::time::Instant;
+
+use super::{DaemonInfo, Engine, EngineError};
+
+/// How long to wait between two looks for a daemon that is not up yet.
+const RETRY_EVERY: Duration = Duration::from_millis(500);
+
+/// Connects to the daemon that `DOCKER_HOST`, `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` name, and waits
+/// up to `wait` for it to come up (a Docker-in-Docker sidecar may start after us). `waiting` is told
+/// once, with the reason, when it is not there at first.
+///
+/// # Errors
+/// When there is no daemon to talk to after that time.
+pub async fn connect(
+    run_id: &str,
+    wait: Duration,
+    mut waiting: impl FnMut(&EngineError),
+) -> Result<Arc<Engine>, EngineError> {
+    let give_up = Instant::now() + wait;
+    let mut told = false;
+    loop {
+        match try_connect(run_id).await {
+            Ok(engine) => return Ok(Arc::new(engine)),
+            Err(error) if Instant::now() >= give_up => return Err(error),
+            Err(error) => {
+                if !std::mem::replace(&mut told, true) {
+                    waiting(&error);
+                }
+                tokio::time::sleep(RETRY_EVERY).await;
+            }
+        }
+    }
+}
+
+async fn try_connect(run_id: &str) -> Result<Engine, EngineError> {
+    let host = docker_host();
+    let unreachable =
+        |error: bollard::errors::Error| EngineError::Unreachable { host: host.clone(), why: chain(&error) };
+    let docker = open(&host).map_err(unreachable)?;
+    let docker = docker.negotiate_version().await.map_err(unreachable)?;
+    let version = docker.version().await.map_err(unreachable)?;
+    let info = DaemonInfo {
+        version: version.version.unwrap_or_else(|| "unknown".into()),
+        api_version: docker.client_version().to_string(),
+        arch: pacman_arch(&version.arch.unwrap_or_default()).to_owned(),
+    };
+    Ok(Engine { docker, info, run_id: run_id.to_owned(), live: Mutex::new(BTreeSet::new()) })
+}
+
+/// Where the daemon is looked for.
+pub(super) fn docker_host() -> String {
+    std::env::var("DOCKER_HOST")
+        .ok()
+        .filter(|host| !host.is_empty())
+        .unwrap_or_else(|| "unix:///var/run/docker.sock".into())
+}
+
+/// `tcp://` with `DOCKER_TLS_VERIFY` set means TLS, as for the `docker` command; `DOCKER_CERT_PATH` alone
+/// does not.
+fn open(host: &str) -> Result<Docker, bollard::errors::Error> {
+    let verify = std::env::var_os("DOCKER_TLS_VERIFY").is_some_and(|v| !v.is_empty());
+    if verify && host.starts_with("tcp://") {
+        Docker::connect_with_ssl_defaults()
+    } else {
+        Docker::connect_with_host(host)
+    }
+}
+
+/// The whole chain of an error's causes, without repetitions.
+pub(super) fn chain(error: &bollard::errors::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let part = error.to_string();
+        if !text.contains(&part) {
+            text = format!("{text}: {part}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Go's name of an architecture, as the daemon gives it, in the words of pacman.
+fn pacman_arch(go_arch: &str) -> &str {
+    match go_arch {
+        "amd64" => "x86_64",
+        "arm64" => "aarch64",
+        "arm" => "armv7h",
+        "386" => "i686",
+        "loong64" => "loong64",
+        other => other,
+    }
+}

@@ -1,0 +1,40 @@
+//! The exit status: the contract with whoever started the program (`docs/exit-status.md`).
+//!
+//! The numbers follow `sysexits.h` (64, 69, 70, 75), `timeout(1)` (124) and the shells' 128 + signal.
+
+/// Why the program ended, as a number that a scheduler can act on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitStatus {
+    /// Every entry is built and published, up to date, or skipped for a stated reason.
+    Success = 0,
+    /// The run finished, and at least one entry failed to be cloned, built or published.
+    SomeFailed = 1,
+    /// Bad configuration or usage; nothing was done.
+    Usage = 64,
+    /// Docker, the package server's list or the base image could not be had.
+    Unavailable = 69,
+    /// A bug in this program.
+    Internal = 70,
+    /// Another run holds the lock; nothing was done.
+    Locked = 75,
+    /// The run's deadline passed; what was in progress was stopped and cleaned up.
+    Deadline = 124,
+    /// SIGINT: stopped and cleaned up.
+    Interrupted = 130,
+    /// SIGTERM: stopped and cleaned up.
+    Terminated = 143,
+}
+
+impl ExitStatus {
+    /// The number itself.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<ExitStatus> for std::process::ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(status.code())
+    }
+}

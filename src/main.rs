@@ -1,0 +1,109 @@
+//! The `vieter` program: parse, set up, run, flush, exit status.
+
+#![forbid(unsafe_code)]
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use vieter::cli::{Cli, Command};
+use vieter::config::{self, Config, ConfigError, ProcessEnvironment};
+use vieter::event::{Events, Observer};
+use vieter::exit_status::ExitStatus;
+use vieter::report::progress::Progress;
+use vieter::report::{self, Surroundings};
+use vieter::run::Run;
+use vieter::shutdown::Shutdown;
+use vieter::telemetry::{self, Format, LogObserver, Telemetry};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let status = match cli.command {
+        Command::Config => show_config(),
+        Command::Build | Command::Plan => with_config(cli.command),
+    };
+    status.into()
+}
+
+/// Help and version are no errors; everything else that clap does not like is bad usage.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody to tell when standard error is closed.
+    let _ = error.print();
+    if error.use_stderr() { ExitStatus::Usage.into() } else { ExitCode::SUCCESS }
+}
+
+fn bad_config(error: &ConfigError) -> ExitStatus {
+    eprintln!("vieter: {error}");
+    ExitStatus::Usage
+}
+
+fn show_config() -> ExitStatus {
+    match config::effective(&ProcessEnvironment) {
+        Ok(text) => {
+            // A reader that has seen enough (`| head`) is no failure.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitStatus::Success
+        }
+        Err(error) => bad_config(&error),
+    }
+}
+
+fn with_config(command: Command) -> ExitStatus {
+    let config = match Config::load(&ProcessEnvironment) {
+        Ok(config) => config,
+        Err(error) => return bad_config(&error),
+    };
+    let run_id = uuid::Uuid::now_v7().to_string();
+    let format = Format::detect(config.output.log_format, &ProcessEnvironment);
+    let progress = Progress::new(format);
+    let sink = progress.sink();
+    let level = config.output.log_level;
+    let telemetry = telemetry::init(level, format, &run_id, sink, &ProcessEnvironment);
+    let events = events(&config, &run_id, &telemetry, &progress);
+    let status = run(command, &config, &events, &run_id);
+    // The observers hold instruments of the meter.
+    drop(events);
+    telemetry.shutdown();
+    status
+}
+
+fn events(config: &Config, run_id: &str, telemetry: &Telemetry, progress: &Progress) -> Events {
+    let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(LogObserver::new(run_id))];
+    observers.extend(telemetry.metrics());
+    observers.extend(report::observers(&config.output, Surroundings::new(&ProcessEnvironment)));
+    observers.extend(progress.observer());
+    Events::new(observers)
+}
+
+fn run(command: Command, config: &Config, events: &Events, run_id: &str) -> ExitStatus {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!("the program cannot start its threads: {error}");
+            return ExitStatus::Internal;
+        }
+    };
+    let span = telemetry::run_span(run_id);
+    let work = async {
+        let shutdown = Shutdown::listen(config.build.run_timeout.limit())?;
+        let outcome = Run::new(config, events, run_id).build(&shutdown).await;
+        telemetry::finish_run(&tracing::Span::current(), &outcome);
+        std::io::Result::Ok(outcome.exit_status())
+    };
+    let _ = command;
+    // A panic anywhere below is a bug: it is in the log by now, and the status says so.
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        runtime.block_on(tracing::Instrument::instrument(work, span))
+    }));
+    match result {
+        Ok(Ok(status)) => status,
+        Ok(Err(error)) => {
+            tracing::error!("signals cannot be listened to: {error}");
+            ExitStatus::Internal
+        }
+        Err(_) => ExitStatus::Internal,
+    }
+}

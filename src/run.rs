@@ -1,0 +1,286 @@
+//! One run, from top to bottom: lock, list, plan, builder image, entries, clean-up.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tracing::Instrument as _;
+
+use crate::build::{Task, Workshop};
+use crate::config::{Config, ServerAddress};
+use crate::engine::{self, Engine, EngineError};
+use crate::event::{Event, Events};
+use crate::image;
+use crate::lock::Lock;
+use crate::outcome::{Ending, EntryOutcome, RunError, RunErrorKind, RunOutcome, Verdict};
+use crate::plan::{Decision, Plan, Planned};
+use crate::server::directory::Directory;
+use crate::server::repo_add::RepoAdd;
+use crate::server::vieter::Vieter;
+use crate::server::{List, PackageServer};
+use crate::shutdown::Shutdown;
+use crate::telemetry;
+
+/// How long cleaning up may take after a signal: `docker stop` waits 10 s before it kills.
+const CLEAN_UP: Duration = Duration::from_secs(8);
+/// How long the trusted container of a static repository lives at most.
+const REPO_ADD_LIFETIME: Duration = Duration::from_secs(48 * 3600);
+
+/// What a run has come to so far. It outlives whatever is stopped in the middle.
+#[derive(Default)]
+struct Progress {
+    engine: Option<Arc<Engine>>,
+    entries: Vec<EntryOutcome>,
+    plan: Vec<Planned>,
+}
+
+/// One run of `vieter build`.
+pub struct Run<'a> {
+    config: &'a Config,
+    events: &'a Events,
+    run_id: &'a str,
+    progress: Mutex<Progress>,
+}
+
+impl<'a> Run<'a> {
+    /// A run that is yet to begin.
+    pub fn new(config: &'a Config, events: &'a Events, run_id: &'a str) -> Self {
+        Self { config, events, run_id, progress: Mutex::default() }
+    }
+
+    /// Builds what is new. Whatever happens is in the outcome, and nothing of the run is left on the
+    /// Docker daemon.
+    pub async fn build(self, shutdown: &Shutdown) -> RunOutcome {
+        let started = Timestamp::now();
+        self.events.emit(Event::RunStarted);
+        self.config.warnings.iter().for_each(|warning| self.events.warn(warning));
+        let ending = tokio::select! {
+            result = self.work() => match result {
+                Ok(()) => Ending::Finished,
+                Err(error) => Ending::Failed { error },
+            },
+            by = shutdown.stopped() => Ending::Stopped { by },
+        };
+        self.clean_up().await;
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = std::mem::take(&mut progress.entries);
+        entries.extend(progress.plan.drain(..).map(not_reached));
+        let finished = Timestamp::now();
+        let outcome = RunOutcome { run_id: self.run_id.to_owned(), started, finished, ending, entries };
+        self.events.emit(Event::RunFinished { outcome: Arc::new(outcome.clone()) });
+        outcome
+    }
+
+    fn progress(&self) -> std::sync::MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn work(&self) -> Result<(), RunError> {
+        let _lock = Lock::take(self.config)?;
+        let engine = self.connect().await?;
+        let server = Arc::new(open_server(self.config)?);
+        let list = read_list(self.config, &server, self.events).await?;
+        let plan = Plan::look_into_all(list, &engine.info.arch);
+        let total = plan.entries.iter().filter(|p| needs_container(&p.decision)).count();
+        self.progress().plan = plan.entries;
+        self.announce(total);
+        if total == 0 {
+            self.conclude_without_container();
+            return Ok(());
+        }
+        self.remove_left_overs(&engine).await;
+        let workshop = self.workshop(engine, server).await?;
+        self.build_all(&workshop, total).await;
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<Arc<Engine>, RunError> {
+        let wait = self.config.image.docker_wait.0;
+        let waiting = |error: &EngineError| self.events.warn(format!("{error}; waiting for it"));
+        let engine = engine::connect(self.run_id, wait, waiting).await.map_err(|error| {
+            let hint = "is Docker running, DOCKER_HOST right, and may this user use its socket?";
+            RunError::new(RunErrorKind::Docker, error.to_string(), hint)
+        })?;
+        self.progress().engine = Some(Arc::clone(&engine));
+        Ok(engine)
+    }
+
+    fn announce(&self, to_do: usize) {
+        let progress = self.progress();
+        let count = |wanted: fn(&Decision) -> bool| {
+            progress.plan.iter().filter(|planned| wanted(&planned.decision)).count()
+        };
+        self.events.emit(Event::Planned {
+            to_do,
+            up_to_date: count(|d| matches!(d, Decision::UpToDate)),
+            skipped: count(|d| matches!(d, Decision::Skip(_))),
+        });
+    }
+
+    async fn workshop(&self, engine: Arc<Engine>, server: Arc<PackageServer>) -> Result<Workshop, RunError> {
+        let settings = &self.config.build;
+        let span = telemetry::image_span();
+        let work = async {
+            let prepared =
+                image::prepare(&engine, &self.config.image, settings.network.as_deref(), self.events).await;
+            match &prepared {
+                Ok(_) => telemetry::succeed(&tracing::Span::current()),
+                Err(error) => telemetry::fail(&tracing::Span::current(), "image", &error.message),
+            }
+            prepared
+        };
+        let image = work.instrument(span).await?;
+        let lifetime = self.config.build.run_timeout.limit().unwrap_or(REPO_ADD_LIFETIME);
+        Ok(Workshop {
+            repo_add: RepoAdd::new(Arc::clone(&engine), image.clone(), lifetime),
+            engine,
+            image,
+            server,
+            settings: settings.clone(),
+            events: self.events.clone(),
+        })
+    }
+
+    /// Goes through the plan in order. An entry leaves the plan when its outcome is known.
+    async fn build_all(&self, workshop: &Workshop, total: usize) {
+        let mut number = 0;
+        loop {
+            let next = self.progress().plan.first().cloned();
+            let Some(planned) = next else { return };
+            let outcome = match (&planned.entry, &planned.decision) {
+                (Some(entry), Decision::LookInside(reason)) => {
+                    number += 1;
+                    let task = Task {
+                        entry: Arc::clone(entry),
+                        pkgbase: planned.pkgbase.clone(),
+                        number,
+                        total,
+                        reason: reason.clone(),
+                        force: self.is_forced(&planned),
+                        checkout: planned.checkout.clone(),
+                    };
+                    workshop.build(&task).await
+                }
+                _ => self.conclude(&planned),
+            };
+            let failed = !outcome.verdict.is_success();
+            let mut progress = self.progress();
+            progress.plan.remove(0);
+            progress.entries.push(outcome);
+            if failed && self.config.selection.fail_fast.0 {
+                return;
+            }
+        }
+    }
+
+    fn is_forced(&self, planned: &Planned) -> bool {
+        self.config.selection.force.applies_to(planned.pkgbase.as_deref().unwrap_or_default())
+    }
+
+    fn conclude_without_container(&self) {
+        let plan = std::mem::take(&mut self.progress().plan);
+        let outcomes: Vec<EntryOutcome> = plan.iter().map(|planned| self.conclude(planned)).collect();
+        self.progress().entries.extend(outcomes);
+    }
+
+    /// The outcome of an entry that needs no container.
+    fn conclude(&self, planned: &Planned) -> EntryOutcome {
+        let verdict = match &planned.decision {
+            Decision::UpToDate => Verdict::UpToDate,
+            Decision::Skip(reason) => Verdict::Skipped { reason: reason.clone() },
+            Decision::Failed(failure) => Verdict::Failed { failure: failure.clone() },
+            Decision::LookInside(_) => Verdict::NotReached,
+        };
+        let outcome = outcome_of(planned, verdict);
+        self.events.emit(Event::EntryFinished { outcome: Arc::new(outcome.clone()) });
+        outcome
+    }
+
+    async fn remove_left_overs(&self, engine: &Engine) {
+        match engine.remove_expired(Timestamp::now()).await {
+            Ok(0) => {}
+            Ok(count) => self.events.warn(format!("removed {count} containers that an earlier run left")),
+            Err(error) => self.events.warn(error.to_string()),
+        }
+    }
+
+    async fn clean_up(&self) {
+        let Some(engine) = self.progress().engine.clone() else { return };
+        match tokio::time::timeout(CLEAN_UP, engine.remove_all()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.events.warn(format!("{error}; a later run will remove it")),
+            Err(_) => self.events.warn("Docker does not remove containers in time; a later run will"),
+        }
+    }
+}
+
+fn needs_container(decision: &Decision) -> bool {
+    matches!(decision, Decision::LookInside(_))
+}
+
+fn not_reached(planned: Planned) -> EntryOutcome {
+    outcome_of(&planned, Verdict::NotReached)
+}
+
+fn outcome_of(planned: &Planned, verdict: Verdict) -> EntryOutcome {
+    EntryOutcome {
+        entry: planned.name.clone(),
+        repo: planned.entry.as_ref().map(|entry| entry.repo.clone()).unwrap_or_default(),
+        pkgbase: planned.pkgbase.clone(),
+        version: planned.version.clone(),
+        reason: None,
+        verdict,
+        published: Vec::new(),
+        steps: Vec::new(),
+        duration: Instant::now().elapsed(),
+        log: None,
+    }
+}
+
+/// The package server that the configuration names.
+fn open_server(config: &Config) -> Result<PackageServer, RunError> {
+    let settings = &config.server;
+    match (&settings.address, &settings.api_key) {
+        (ServerAddress::Directory(root), _) => Ok(PackageServer::Directory(Directory::new(root.clone()))),
+        (ServerAddress::Http(url), Some(key)) => {
+            let (timeout, attempts) = (settings.http_timeout.0, settings.http_attempts.0);
+            let server = Vieter::new(url, key.clone(), timeout, attempts).map_err(|error| {
+                let message = format!("the HTTP client cannot be made: {error:#}");
+                RunError::new(RunErrorKind::List, message, "check the CA certificates of this machine")
+            })?;
+            Ok(PackageServer::Vieter(server))
+        }
+        (ServerAddress::Http(_), None) => {
+            let message = "there is no API key, although the configuration was checked for one";
+            Err(RunError::new(RunErrorKind::Internal, message, ""))
+        }
+    }
+}
+
+/// The list: from the file where one is named, else from the server.
+async fn read_list(config: &Config, server: &PackageServer, events: &Events) -> Result<List, RunError> {
+    let (list, from) = match (&config.server.repos_file, server) {
+        (Some(path), _) => {
+            let failed = |why: String| {
+                let message = format!("the list {} {why}", path.display());
+                RunError::new(RunErrorKind::List, message, "correct VIETER_REPOS_FILE or the file")
+            };
+            let text = tokio::fs::read_to_string(path).await;
+            let text = text.map_err(|error| failed(format!("cannot be read: {error}")))?;
+            (crate::catalog::parse_file(&text).map_err(failed)?, path.display().to_string())
+        }
+        (None, PackageServer::Vieter(server)) => {
+            let list = server.list().await.map_err(|error| {
+                let message = format!("the list cannot be had: {error}");
+                RunError::new(RunErrorKind::List, message, error.hint())
+            })?;
+            (list, server.address().to_owned())
+        }
+        (None, PackageServer::Directory(_)) => {
+            let message = "there is no list, although the configuration was checked for one";
+            return Err(RunError::new(RunErrorKind::Internal, message, ""));
+        }
+    };
+    events.emit(Event::ListRead { entries: list.len(), from });
+    Ok(list)
+}
