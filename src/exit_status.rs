@@ -2,6 +2,8 @@
 //!
 //! The numbers follow `sysexits.h` (64, 69, 70, 75), `timeout(1)` (124) and the shells' 128 + signal.
 
+use crate::outcome::{RunErrorKind, Stop};
+
 /// Why the program ended, as a number that a scheduler can act on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -30,6 +32,26 @@ impl ExitStatus {
     /// The number itself.
     pub fn code(self) -> u8 {
         self as u8
+    }
+}
+
+impl From<Stop> for ExitStatus {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Interrupted => Self::Interrupted,
+            Stop::Terminated => Self::Terminated,
+            Stop::Deadline => Self::Deadline,
+        }
+    }
+}
+
+impl From<RunErrorKind> for ExitStatus {
+    fn from(kind: RunErrorKind) -> Self {
+        match kind {
+            RunErrorKind::Docker | RunErrorKind::Image | RunErrorKind::List => Self::Unavailable,
+            RunErrorKind::Locked => Self::Locked,
+            RunErrorKind::Internal => Self::Internal,
+        }
     }
 }
 

@@ -2,14 +2,15 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use vieter::cli::{Cli, Command};
-use vieter::config::{self, Config, ConfigError, ProcessEnvironment};
+use vieter::config::{self, Config, ConfigError, PlanFormat, ProcessEnvironment};
 use vieter::event::{Events, Observer};
 use vieter::exit_status::ExitStatus;
+use vieter::plan;
 use vieter::report::progress::Progress;
 use vieter::report::{self, Surroundings};
 use vieter::run::Run;
@@ -78,6 +79,28 @@ fn events(config: &Config, run_id: &str, telemetry: &Telemetry, progress: &Progr
     Events::new(observers)
 }
 
+async fn show_plan(config: &Config, run: Run<'_>, shutdown: &Shutdown) -> ExitStatus {
+    let plan = tokio::select! {
+        plan = run.plan() => plan,
+        by = shutdown.stopped() => return ExitStatus::from(by),
+    };
+    let plan = match plan {
+        Ok(plan) => plan,
+        Err(error) => {
+            tracing::error!(hint = error.hint, "{}", error.message);
+            return ExitStatus::from(error.kind);
+        }
+    };
+    let table = match config.plan.plan_format {
+        PlanFormat::Table => true,
+        PlanFormat::Json => false,
+        PlanFormat::Auto => std::io::stdout().is_terminal(),
+    };
+    let text = if table { plan::table(&plan) } else { format!("{:#}\n", plan::json(&plan)) };
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitStatus::Success
+}
+
 fn run(command: Command, config: &Config, events: &Events, run_id: &str) -> ExitStatus {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
@@ -89,11 +112,14 @@ fn run(command: Command, config: &Config, events: &Events, run_id: &str) -> Exit
     let span = telemetry::run_span(run_id);
     let work = async {
         let shutdown = Shutdown::listen(config.build.run_timeout.limit())?;
-        let outcome = Run::new(config, events, run_id).build(&shutdown).await;
+        let run = Run::new(config, events, run_id);
+        if command == Command::Plan {
+            return Ok(show_plan(config, run, &shutdown).await);
+        }
+        let outcome = run.build(&shutdown).await;
         telemetry::finish_run(&tracing::Span::current(), &outcome);
         std::io::Result::Ok(outcome.exit_status())
     };
-    let _ = command;
     // A panic anywhere below is a bug: it is in the log by now, and the status says so.
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         runtime.block_on(tracing::Instrument::instrument(work, span))

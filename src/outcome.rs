@@ -371,14 +371,8 @@ impl RunOutcome {
     /// The exit status that follows.
     pub fn exit_status(&self) -> ExitStatus {
         match &self.ending {
-            Ending::Stopped { by: Stop::Interrupted } => ExitStatus::Interrupted,
-            Ending::Stopped { by: Stop::Terminated } => ExitStatus::Terminated,
-            Ending::Stopped { by: Stop::Deadline } => ExitStatus::Deadline,
-            Ending::Failed { error } => match error.kind {
-                RunErrorKind::Docker | RunErrorKind::Image | RunErrorKind::List => ExitStatus::Unavailable,
-                RunErrorKind::Locked => ExitStatus::Locked,
-                RunErrorKind::Internal => ExitStatus::Internal,
-            },
+            Ending::Stopped { by } => (*by).into(),
+            Ending::Failed { error } => error.kind.into(),
             Ending::Finished if self.entries.iter().all(|e| e.verdict.is_success()) => ExitStatus::Success,
             Ending::Finished => ExitStatus::SomeFailed,
         }

@@ -1,7 +1,8 @@
 //! One run, from top to bottom: lock, list, plan, builder image, entries, clean-up.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tracing::Instrument as _;
@@ -11,6 +12,7 @@ use crate::config::{Config, ServerAddress};
 use crate::engine::{self, Engine, EngineError};
 use crate::event::{Event, Events};
 use crate::image;
+use crate::done::Done;
 use crate::lock::Lock;
 use crate::outcome::{Ending, EntryOutcome, RunError, RunErrorKind, RunOutcome, Verdict};
 use crate::plan::{Decision, Plan, Planned};
@@ -19,6 +21,7 @@ use crate::server::repo_add::RepoAdd;
 use crate::server::vieter::Vieter;
 use crate::server::{List, PackageServer};
 use crate::shutdown::Shutdown;
+use crate::survey::Surveyor;
 use crate::telemetry;
 
 /// How long cleaning up may take after a signal: `docker stop` waits 10 s before it kills.
@@ -31,7 +34,7 @@ const REPO_ADD_LIFETIME: Duration = Duration::from_secs(48 * 3600);
 struct Progress {
     engine: Option<Arc<Engine>>,
     entries: Vec<EntryOutcome>,
-    plan: Vec<Planned>,
+    plan: VecDeque<Planned>,
 }
 
 /// One run of `vieter build`.
@@ -79,19 +82,50 @@ impl<'a> Run<'a> {
         let _lock = Lock::take(self.config)?;
         let engine = self.connect().await?;
         let server = Arc::new(open_server(self.config)?);
-        let list = read_list(self.config, &server, self.events).await?;
-        let plan = Plan::look_into_all(list, &engine.info.arch);
-        let total = plan.entries.iter().filter(|p| needs_container(&p.decision)).count();
-        self.progress().plan = plan.entries;
-        self.announce(total);
+        let plan = self.make_plan(&engine, &server).await?;
+        let total = plan.to_do();
+        self.progress().plan = plan.entries.into();
         if total == 0 {
-            self.conclude_without_container();
+            self.conclude_rest();
             return Ok(());
         }
         self.remove_left_overs(&engine).await;
         let workshop = self.workshop(engine, server).await?;
         self.build_all(&workshop, total).await;
         Ok(())
+    }
+
+    /// What `vieter plan` shows: looks at everything, and changes nothing.
+    ///
+    /// # Errors
+    /// When Docker or the list cannot be had.
+    pub async fn plan(self) -> Result<Plan, RunError> {
+        self.config.warnings.iter().for_each(|warning| self.events.warn(warning));
+        let engine = self.connect().await?;
+        let server = open_server(self.config)?;
+        self.make_plan(&engine, &server).await
+    }
+
+    async fn make_plan(&self, engine: &Engine, server: &PackageServer) -> Result<Plan, RunError> {
+        let look = async {
+            let list = read_list(self.config, server, self.events).await?;
+            let surveyor = Surveyor::new(self.config, server, &engine.info.arch, self.events);
+            let plan = surveyor.plan(list).await;
+            for cycle in &plan.cycles {
+                let names = cycle.join(", ");
+                self.events.warn(format!("{names} need each other; they are built in the list's order"));
+            }
+            let count = |wanted: fn(&Decision) -> bool| {
+                plan.entries.iter().filter(|planned| wanted(&planned.decision)).count()
+            };
+            self.events.emit(Event::Planned {
+                to_do: plan.to_do(),
+                up_to_date: count(|d| matches!(d, Decision::UpToDate)),
+                skipped: count(|d| matches!(d, Decision::Skip(_))),
+            });
+            Ok(plan)
+        };
+        look.instrument(telemetry::plan_span()).await
     }
 
     async fn connect(&self) -> Result<Arc<Engine>, RunError> {
@@ -103,18 +137,6 @@ impl<'a> Run<'a> {
         })?;
         self.progress().engine = Some(Arc::clone(&engine));
         Ok(engine)
-    }
-
-    fn announce(&self, to_do: usize) {
-        let progress = self.progress();
-        let count = |wanted: fn(&Decision) -> bool| {
-            progress.plan.iter().filter(|planned| wanted(&planned.decision)).count()
-        };
-        self.events.emit(Event::Planned {
-            to_do,
-            up_to_date: count(|d| matches!(d, Decision::UpToDate)),
-            skipped: count(|d| matches!(d, Decision::Skip(_))),
-        });
     }
 
     async fn workshop(&self, engine: Arc<Engine>, server: Arc<PackageServer>) -> Result<Workshop, RunError> {
@@ -137,6 +159,7 @@ impl<'a> Run<'a> {
             image,
             server,
             settings: settings.clone(),
+            selection: self.config.selection.clone(),
             events: self.events.clone(),
         })
     }
@@ -144,28 +167,39 @@ impl<'a> Run<'a> {
     /// Goes through the plan in order. An entry leaves the plan when its outcome is known.
     async fn build_all(&self, workshop: &Workshop, total: usize) {
         let mut number = 0;
+        let mut done = Done::default();
         loop {
-            let next = self.progress().plan.first().cloned();
+            let next = self.progress().plan.front().cloned();
             let Some(planned) = next else { return };
-            let outcome = match (&planned.entry, &planned.decision) {
-                (Some(entry), Decision::LookInside(reason)) => {
+            let blocked = done.blocked_by(&planned, workshop).await;
+            let rebuilt = done.rebuilt_for(&planned, self.config.selection.rebuild_dependents.0);
+            let (decided, reason) = match (&planned.decision, rebuilt) {
+                (Decision::UpToDate, Some(reason)) => (true, reason.to_string()),
+                (decision, _) => (matches!(decision, Decision::Build(_)), decision.why()),
+            };
+            let outcome = match &planned.entry {
+                Some(_) if planned.decision.needs_container() && !blocked.is_empty() => {
+                    self.announced(outcome_of(&planned, Verdict::Blocked { by: blocked }))
+                }
+                Some(entry) if planned.decision.needs_container() || decided => {
                     number += 1;
                     let task = Task {
                         entry: Arc::clone(entry),
                         pkgbase: planned.pkgbase.clone(),
                         number,
-                        total,
-                        reason: reason.clone(),
-                        force: self.is_forced(&planned),
-                        checkout: planned.checkout.clone(),
+                        total: total.max(number),
+                        reason,
+                        decided,
+                        fetched: planned.fetched.clone(),
                     };
                     workshop.build(&task).await
                 }
                 _ => self.conclude(&planned),
             };
             let failed = !outcome.verdict.is_success();
+            done.note(&planned, &outcome);
             let mut progress = self.progress();
-            progress.plan.remove(0);
+            progress.plan.pop_front();
             progress.entries.push(outcome);
             if failed && self.config.selection.fail_fast.0 {
                 return;
@@ -173,11 +207,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn is_forced(&self, planned: &Planned) -> bool {
-        self.config.selection.force.applies_to(planned.pkgbase.as_deref().unwrap_or_default())
-    }
-
-    fn conclude_without_container(&self) {
+    /// Concludes what is left of the plan, none of which needs a container.
+    fn conclude_rest(&self) {
         let plan = std::mem::take(&mut self.progress().plan);
         let outcomes: Vec<EntryOutcome> = plan.iter().map(|planned| self.conclude(planned)).collect();
         self.progress().entries.extend(outcomes);
@@ -189,9 +220,12 @@ impl<'a> Run<'a> {
             Decision::UpToDate => Verdict::UpToDate,
             Decision::Skip(reason) => Verdict::Skipped { reason: reason.clone() },
             Decision::Failed(failure) => Verdict::Failed { failure: failure.clone() },
-            Decision::LookInside(_) => Verdict::NotReached,
+            Decision::Build(_) | Decision::LookInside(_) => Verdict::NotReached,
         };
-        let outcome = outcome_of(planned, verdict);
+        self.announced(outcome_of(planned, verdict))
+    }
+
+    fn announced(&self, outcome: EntryOutcome) -> EntryOutcome {
         self.events.emit(Event::EntryFinished { outcome: Arc::new(outcome.clone()) });
         outcome
     }
@@ -214,10 +248,6 @@ impl<'a> Run<'a> {
     }
 }
 
-fn needs_container(decision: &Decision) -> bool {
-    matches!(decision, Decision::LookInside(_))
-}
-
 fn not_reached(planned: Planned) -> EntryOutcome {
     outcome_of(&planned, Verdict::NotReached)
 }
@@ -232,7 +262,7 @@ fn outcome_of(planned: &Planned, verdict: Verdict) -> EntryOutcome {
         verdict,
         published: Vec::new(),
         steps: Vec::new(),
-        duration: Instant::now().elapsed(),
+        duration: Duration::ZERO,
         log: None,
     }
 }

@@ -1,11 +1,11 @@
 //! Steps 2 and 3: bring `pkgver` up to date, and ask the package server what it lacks.
 
-use alpm_srcinfo::SourceInfoV1;
-
 use super::StepResult;
 use super::makepkg;
 use super::session::{As, Session};
-use crate::outcome::{Failure, FailureKind};
+use crate::catalog::pkgbuild::{Facts, read_srcinfo};
+use crate::outcome::{Failure, FailureKind, Verdict};
+use crate::plan;
 use crate::server::{PackageId, ServerError};
 
 /// A package that makepkg promises to make.
@@ -19,15 +19,22 @@ pub(super) struct Promise {
     pub optional: bool,
 }
 
-/// What an entry would make, and what of it the server lacks.
+/// What an entry makes, and what for that must be installed.
 #[derive(Debug)]
 pub(super) struct Promises {
     /// All packages.
     pub all: Vec<Promise>,
-    /// Those that the server does not have.
-    pub missing: Vec<PackageId>,
     /// What makepkg needs to be installed.
     pub dependencies: Vec<String>,
+}
+
+/// What the check came to.
+#[derive(Debug)]
+pub(super) enum Checked {
+    /// There is something to build.
+    Build(Promises),
+    /// There is not.
+    Enough(Verdict),
 }
 
 impl Session<'_> {
@@ -40,8 +47,12 @@ impl Session<'_> {
             return Ok(());
         }
         // pkgver() may use a tool that is among the dependencies.
-        let source = self.source_info(directory).await?;
-        let dependencies = super::dependencies::of(&source, &self.workshop.engine.info.arch)?;
+        let facts = self.facts(directory).await?;
+        if !is_for(&facts, &self.workshop.engine.info.arch) {
+            // makepkg refuses such a PKGBUILD; the check says so.
+            return Ok(());
+        }
+        let dependencies = super::dependencies::of(&facts)?;
         if !dependencies.is_empty() {
             self.install(directory, &dependencies).await?;
             if self.run_command("makepkg --nobuild", As::Builder, directory, command).await? == 0 {
@@ -54,29 +65,39 @@ impl Session<'_> {
     }
 
     /// Asks makepkg what it would make, and the package server what of that it has.
-    pub async fn check_step(&self, directory: &str) -> StepResult<Promises> {
-        let source = self.source_info(directory).await?;
-        let pkgbase = source.base.name.to_string();
+    pub async fn check_step(&self, directory: &str) -> StepResult<Checked> {
+        let (facts, listed) = tokio::try_join!(self.facts(directory), self.package_list(directory))?;
+        let (pkgbase, arch) = (&facts.pkgbase, &self.workshop.engine.info.arch);
         self.record().pkgbase = Some(pkgbase.clone());
-        let declared: Vec<String> = source.packages.iter().map(|p| p.name.to_string()).collect();
-        let all = self.promises(directory, &pkgbase, &declared).await?;
-        self.record().version = all.first().map(|promise| promise.package.version.clone());
-        let dependencies = super::dependencies::of(&source, &self.workshop.engine.info.arch)?;
-        let mut missing = Vec::new();
-        for promise in all.iter().filter(|promise| !promise.optional) {
-            if !self.server_has(&promise.package).await.map_err(server_failure)? {
-                missing.push(promise.package.clone());
+        self.record().version = Some(facts.full_version());
+        if let Some(reason) = plan::unwanted(&self.workshop.selection, pkgbase) {
+            return Ok(Checked::Enough(Verdict::Skipped { reason }));
+        }
+        if !is_for(&facts, arch) {
+            let reason = format!("its PKGBUILD is not for {arch}");
+            return Ok(Checked::Enough(Verdict::Skipped { reason }));
+        }
+        let all = self.promises(&facts, &listed)?;
+        let decided = self.task.decided || self.workshop.selection.force.applies_to(pkgbase);
+        if !decided && self.server_has_all(&all).await? {
+            return Ok(Checked::Enough(Verdict::UpToDate));
+        }
+        let dependencies = super::dependencies::of(&facts)?;
+        Ok(Checked::Build(Promises { all, dependencies }))
+    }
+
+    async fn server_has_all(&self, promises: &[Promise]) -> StepResult<bool> {
+        let (repo, arch) = (&self.task.entry.repo, &self.workshop.engine.info.arch);
+        for promise in promises.iter().filter(|promise| !promise.optional) {
+            let there = self.workshop.server.has(repo, arch, &promise.package).await;
+            if !there.map_err(server_failure)? {
+                return Ok(false);
             }
         }
-        Ok(Promises { all, missing, dependencies })
+        Ok(true)
     }
 
-    async fn server_has(&self, package: &PackageId) -> Result<bool, ServerError> {
-        let arch = &self.workshop.engine.info.arch;
-        self.workshop.server.has(&self.task.entry.repo, arch, package).await
-    }
-
-    async fn source_info(&self, directory: &str) -> StepResult<SourceInfoV1> {
+    async fn facts(&self, directory: &str) -> StepResult<Facts> {
         let command = ["makepkg", "--printsrcinfo"];
         let (code, text) =
             self.ask_command("makepkg --printsrcinfo", As::Builder, directory, &command).await?;
@@ -84,18 +105,13 @@ impl Session<'_> {
             let what = "reading the PKGBUILD";
             return Err(makepkg::failure(what, code, FailureKind::Pkgbuild, &self.last_words()));
         }
-        SourceInfoV1::from_string(&text).map_err(|error| {
+        read_srcinfo(text.as_bytes(), &self.workshop.engine.info.arch).map_err(|error| {
             let message = format!("makepkg's description of the PKGBUILD makes no sense: {error}");
             Failure::new(FailureKind::Pkgbuild, message).hint("correct the PKGBUILD")
         })
     }
 
-    async fn promises(
-        &self,
-        directory: &str,
-        pkgbase: &str,
-        declared: &[String],
-    ) -> StepResult<Vec<Promise>> {
+    async fn package_list(&self, directory: &str) -> StepResult<String> {
         let command = ["makepkg", "--packagelist"];
         let (code, text) =
             self.ask_command("makepkg --packagelist", As::Builder, directory, &command).await?;
@@ -103,19 +119,25 @@ impl Session<'_> {
             let what = "listing the packages";
             return Err(makepkg::failure(what, code, FailureKind::Pkgbuild, &self.last_words()));
         }
-        let debug_name = format!("{pkgbase}-debug");
+        Ok(text)
+    }
+
+    /// What the list of files promises, held against what the PKGBUILD declares.
+    fn promises(&self, facts: &Facts, listed: &str) -> StepResult<Vec<Promise>> {
+        let declared = |name: &str| facts.packages.iter().any(|package| package.name == name);
+        let debug_name = format!("{}-debug", facts.pkgbase);
         let mut promises = Vec::new();
-        for path in text.lines().filter(|line| !line.is_empty()) {
+        for path in listed.lines().filter(|line| !line.is_empty()) {
             let file = path.rsplit('/').next().unwrap_or(path);
             let package = makepkg::parse_package_file(file).ok_or_else(|| {
                 let message = format!("makepkg promises a file with a name that is no package's: {file:?}");
                 Failure::new(FailureKind::Pkgbuild, message).hint("correct the PKGBUILD")
             })?;
-            let is_debug = package.name == debug_name && !declared.contains(&package.name);
+            let is_debug = package.name == debug_name && !declared(&package.name);
             if is_debug && !self.workshop.settings.debug_packages.0 {
                 continue;
             }
-            if !is_debug && !declared.contains(&package.name) {
+            if !is_debug && !declared(&package.name) {
                 let message = format!("makepkg promises {package}, which the PKGBUILD does not declare");
                 return Err(Failure::new(FailureKind::Refused, message).hint("correct the PKGBUILD"));
             }
@@ -128,7 +150,12 @@ impl Session<'_> {
     }
 }
 
-pub(super) fn server_failure(error: ServerError) -> Failure {
+fn is_for(facts: &Facts, arch: &str) -> bool {
+    facts.arch.iter().any(|a| a == arch || a == "any")
+}
+
+/// The package server's trouble as an entry's.
+pub(crate) fn server_failure(error: ServerError) -> Failure {
     let hint = error.hint();
     Failure::new(FailureKind::Server, error.to_string()).hint(hint)
 }

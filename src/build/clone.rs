@@ -20,15 +20,16 @@ impl Session<'_> {
     /// Returns the folder of the PKGBUILD in the container.
     pub async fn clone_step(&self) -> StepResult<String> {
         let (fetched, container) = tokio::join!(self.fetch(), self.container());
-        let (checkout, container) = (fetched?, container?);
+        let (fetched, container) = (fetched?, container?);
         let path = self.task.entry.path.as_deref();
-        checkout.package_directory(path)?;
-        let files = list_files(checkout.path())
+        let tree = fetched.tree(&self.task.entry.url).await?;
+        git::package_directory(tree, path)?;
+        let files = list_files(tree)
             .map_err(|e| Failure::new(FailureKind::Clone, format!("cannot read the cloned files: {e}")))?;
         let config = makepkg::config(&self.workshop.settings);
         let sent = container.put(BUILD_HOME, self.workshop.image.uid, async |tar| {
             tar.file(".makepkg.conf", config.as_bytes()).await?;
-            send_tree(tar, checkout.path(), &files).await
+            send_tree(tar, tree, &files).await
         });
         sent.await.map_err(engine_failure)?;
         Ok(match path {
@@ -37,10 +38,10 @@ impl Session<'_> {
         })
     }
 
-    async fn fetch(&self) -> StepResult<Arc<git::Checkout>> {
+    async fn fetch(&self) -> StepResult<Arc<git::Fetched>> {
         let entry = &self.task.entry;
-        match (&self.task.checkout, entry.kind) {
-            (Some(checkout), _) => Ok(Arc::clone(checkout)),
+        match (&self.task.fetched, entry.kind) {
+            (Some(fetched), _) => Ok(Arc::clone(fetched)),
             (None, Kind::Git) => git::fetch(&entry.url, entry.branch.as_deref(), LIMIT).await.map(Arc::new),
             (None, Kind::Url) => crate::catalog::download(&entry.url, LIMIT).await.map(Arc::new),
         }

@@ -1,10 +1,9 @@
 //! The dependencies of a build: named by makepkg, checked name by name, installed by root's pacman.
 
-use alpm_srcinfo::SourceInfoV1;
-
 use super::StepResult;
 use super::check::server_failure;
 use super::session::{As, Session, engine_failure};
+use crate::catalog::pkgbuild::Facts;
 use crate::outcome::{Failure, FailureKind};
 
 /// The section of pacman.conf for the packages of the destination repository. Its own name, because the
@@ -15,21 +14,10 @@ const CONFIG: &str = "/etc/pacman-vieter.conf";
 /// Where pacman looks for packages before it downloads them.
 const CACHE: &str = "/var/cache/pacman/pkg";
 
-/// What makepkg needs to be installed on an architecture: `depends`, `makedepends` and `checkdepends`
-/// of the package base, as makepkg(8) installs them with `--syncdeps`.
-pub(super) fn of(source: &SourceInfoV1, arch: &str) -> StepResult<Vec<String>> {
-    let base = &source.base;
-    let mut names: Vec<String> = Vec::new();
-    names.extend(base.dependencies.iter().map(ToString::to_string));
-    names.extend(base.make_dependencies.iter().map(ToString::to_string));
-    names.extend(base.check_dependencies.iter().map(ToString::to_string));
-    for (system, properties) in &base.architecture_properties {
-        if system.to_string() == arch {
-            names.extend(properties.dependencies.iter().map(ToString::to_string));
-            names.extend(properties.make_dependencies.iter().map(ToString::to_string));
-            names.extend(properties.check_dependencies.iter().map(ToString::to_string));
-        }
-    }
+/// What makepkg needs to be installed: `depends`, `makedepends` and `checkdepends` of the package base, as
+/// makepkg(8) installs them with `--syncdeps`.
+pub(super) fn of(facts: &Facts) -> StepResult<Vec<String>> {
+    let mut names = [&facts.depends[..], &facts.makedepends, &facts.checkdepends].concat();
     names.sort();
     names.dedup();
     match names.iter().find(|name| !is_dependency(name)) {

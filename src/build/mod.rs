@@ -15,12 +15,14 @@ use std::time::{Duration, Instant};
 
 use tracing::Instrument as _;
 
+pub(crate) use check::server_failure;
+
 pub use archive::{ArchiveFacts, inspect};
 pub use makepkg::parse_package_file;
 
 use crate::catalog::Entry;
-use crate::catalog::git::Checkout;
-use crate::config::Build as Settings;
+use crate::catalog::git::Fetched;
+use crate::config::{Build as Settings, Selection};
 use crate::engine::{ContainerSpec, Engine, Isolation, Limits};
 use crate::event::{Event, Events};
 use crate::image::BuilderImage;
@@ -46,6 +48,8 @@ pub struct Workshop {
     pub repo_add: RepoAdd,
     /// Limits and options.
     pub settings: Settings,
+    /// What the user wants to be built.
+    pub selection: Selection,
     /// Where everything that happens is told.
     pub events: Events,
 }
@@ -62,10 +66,10 @@ pub struct Task {
     pub total: usize,
     /// Why it is built or looked into.
     pub reason: String,
-    /// Build even though the server has it.
-    pub force: bool,
+    /// Whether it is decided that it is built; else the steps up to the check decide.
+    pub decided: bool,
     /// Its files, where they were fetched already.
-    pub checkout: Option<Arc<Checkout>>,
+    pub fetched: Option<Arc<Fetched>>,
 }
 
 impl Workshop {
@@ -79,7 +83,7 @@ impl Workshop {
                 &tracing::Span::current(),
                 &task.entry.url.to_string(),
                 task.entry.branch.as_deref(),
-                task.checkout.as_ref().map(|checkout| checkout.commit.as_str()),
+                task.fetched.as_ref().map(|fetched| fetched.commit.as_str()),
             );
             let name = task.pkgbase.clone().unwrap_or_else(|| entry.clone());
             let log = log_path(task.number, task.total, &name);

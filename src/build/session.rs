@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 use tracing::Instrument as _;
 
+use super::check::Checked;
 use super::log::{Budget, Fate, printable};
 use super::{CurrentStep, StepResult, Task, Workshop};
 use crate::engine::{Container, EngineError, Exec};
@@ -55,13 +56,15 @@ impl<'a> Session<'a> {
     /// Goes through the steps, as far as they are needed.
     pub async fn run(&self) -> StepResult<Verdict> {
         let directory = self.step(Step::Clone, self.clone_step()).await?;
-        self.step(Step::Version, self.version_step(&directory)).await?;
-        let plan = self.step(Step::Check, self.check_step(&directory)).await?;
-        if plan.missing.is_empty() && !self.task.force {
-            return Ok(Verdict::UpToDate);
+        if !self.task.decided {
+            self.step(Step::Version, self.version_step(&directory)).await?;
         }
-        self.step(Step::Make, self.make_step(&directory, &plan)).await?;
-        self.step(Step::Publish, self.publish_step(&plan)).await?;
+        let promises = match self.step(Step::Check, self.check_step(&directory)).await? {
+            Checked::Build(promises) => promises,
+            Checked::Enough(verdict) => return Ok(verdict),
+        };
+        self.step(Step::Make, self.make_step(&directory, &promises)).await?;
+        self.step(Step::Publish, self.publish_step(&promises)).await?;
         Ok(Verdict::Published)
     }
 

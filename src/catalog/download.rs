@@ -5,17 +5,15 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::GitUrl;
-use super::git::Checkout;
+use super::git::{Fetched, LARGEST_FILE};
 use crate::outcome::{Failure, FailureKind};
 
-/// A PKGBUILD larger than this is none.
-const LARGEST: usize = 1024 * 1024;
 
 /// Downloads the file and makes a tree of it.
 ///
 /// # Errors
 /// When it cannot be had, or is too large.
-pub async fn download(url: &GitUrl, limit: Duration) -> Result<Checkout, Failure> {
+pub async fn download(url: &GitUrl, limit: Duration) -> Result<Fetched, Failure> {
     let failed = |why: String| {
         let message = format!("cannot download {url}: {}", url.redact(&why));
         Failure::new(FailureKind::Clone, message).hint("check the entry's url")
@@ -29,7 +27,7 @@ pub async fn download(url: &GitUrl, limit: Duration) -> Result<Checkout, Failure
         let mut contents = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             contents.extend_from_slice(&chunk);
-            anyhow::ensure!(contents.len() <= LARGEST, "it is larger than 1 MiB, so it is no PKGBUILD");
+            anyhow::ensure!(contents.len() <= LARGEST_FILE, "it is larger than 1 MiB, so it is no PKGBUILD");
         }
         anyhow::Ok(contents)
     };
@@ -45,5 +43,5 @@ pub async fn download(url: &GitUrl, limit: Duration) -> Result<Checkout, Failure
     let directory = write().map_err(|error| failed(error.to_string()))?;
     let digest = Sha256::digest(&contents);
     let id = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Checkout::from_directory(directory, id))
+    Ok(Fetched::from_directory(directory, id))
 }

@@ -7,92 +7,162 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
+use tokio::sync::OnceCell;
 
 use super::GitUrl;
 use crate::outcome::{Failure, FailureKind};
 
-/// A working tree, and the commit that it is of. The files go when this is dropped.
+/// The tip of a branch, fetched. Files are read from Git's own store, and only written out as a working
+/// tree when somebody asks for one. Everything goes when this is dropped.
 #[derive(Debug)]
-pub struct Checkout {
+pub struct Fetched {
     directory: TempDir,
+    branch: String,
     /// The commit's id.
     pub commit: String,
+    populated: OnceCell<()>,
 }
 
-impl Checkout {
-    /// The top of the working tree.
-    pub fn path(&self) -> &Path {
-        self.directory.path()
-    }
+/// The two files of a package that are read as data, where they are there and not too large.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageFiles {
+    /// `PKGBUILD`.
+    pub pkgbuild: Option<Vec<u8>>,
+    /// `.SRCINFO`.
+    pub srcinfo: Option<Vec<u8>>,
+}
 
-    /// The folder with the PKGBUILD.
+/// What is kept of a file that is read as data: a PKGBUILD larger than this is none.
+pub const LARGEST_FILE: usize = 1024 * 1024;
+
+impl Fetched {
+    /// The top of the working tree, which is written out at the first call.
     ///
     /// # Errors
-    /// When the tree has no such folder, it is reached through a link, or it has no PKGBUILD.
-    pub fn package_directory(&self, path: Option<&str>) -> Result<PathBuf, Failure> {
-        let mut directory = self.path().to_owned();
-        for part in path.into_iter().flat_map(|path| path.split('/')) {
-            directory.push(part);
-            let is_directory =
-                directory.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_dir());
-            if !is_directory {
-                let path = path.unwrap_or_default();
-                let message = format!("the repository has no folder {path}");
-                return Err(Failure::new(FailureKind::Clone, message).hint("correct the entry's path"));
+    /// When it cannot be written.
+    pub async fn tree(&self, url: &GitUrl) -> Result<&Path, Failure> {
+        let path = self.directory.path();
+        let populate = async {
+            let git = Git { url, directory: path };
+            git.run(&["checkout", "--quiet", "-B", &self.branch, &self.commit]).await.map(drop)
+        };
+        self.populated
+            .get_or_try_init(|| populate)
+            .await
+            .map_err(|why| clone_failure(url, Some(&self.branch), &why))?;
+        Ok(path)
+    }
+
+    /// Reads `PKGBUILD` and `.SRCINFO` of several folders (the empty path is the top) without a working
+    /// tree.
+    ///
+    /// # Errors
+    /// When Git's store cannot be read.
+    pub async fn read(
+        &self,
+        url: &GitUrl,
+        folders: &[&str],
+    ) -> Result<Vec<PackageFiles>, Failure> {
+        let git = Git { url, directory: self.directory.path() };
+        let mut wanted = Vec::new();
+        for folder in folders {
+            for name in ["PKGBUILD", ".SRCINFO"] {
+                let slash = if folder.is_empty() { "" } else { "/" };
+                wanted.push(format!("{}:{folder}{slash}{name}", self.commit));
             }
         }
-        if !directory.join("PKGBUILD").is_file() {
-            let place = path.map_or("at its top".to_owned(), |path| format!("in {path}"));
-            let message = format!("the repository has no PKGBUILD {place}");
-            return Err(Failure::new(FailureKind::Clone, message)
-                .hint("name the folder that has one in the entry's path, or remove the entry"));
-        }
-        Ok(directory)
+        let mut contents =
+            git.cat_files(&wanted).await.map_err(|why| clone_failure(url, None, &why))?.into_iter();
+        let mut next = || contents.next().flatten();
+        Ok(folders.iter().map(|_| PackageFiles { pkgbuild: next(), srcinfo: next() }).collect())
     }
 
     /// A tree of our own making, for what does not come from Git.
     pub(super) fn from_directory(directory: TempDir, commit: String) -> Self {
-        Self { directory, commit }
+        let populated = OnceCell::new_with(Some(()));
+        Self { directory, branch: String::new(), commit, populated }
     }
+}
+
+/// The folder with the PKGBUILD in a working tree.
+///
+/// # Errors
+/// When the tree has no such folder, it is reached through a link, or it has no PKGBUILD.
+pub fn package_directory(tree: &Path, path: Option<&str>) -> Result<PathBuf, Failure> {
+    let mut directory = tree.to_owned();
+    for part in path.into_iter().flat_map(|path| path.split('/')) {
+        directory.push(part);
+        let is_directory =
+            directory.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_dir());
+        if !is_directory {
+            return Err(no_pkgbuild(path));
+        }
+    }
+    if directory.join("PKGBUILD").is_file() { Ok(directory) } else { Err(no_pkgbuild(path)) }
+}
+
+/// The failure of an entry whose repository has no PKGBUILD where it should be.
+pub fn no_pkgbuild(path: Option<&str>) -> Failure {
+    let place = path.map_or("at its top".to_owned(), |path| format!("in a folder {path}"));
+    Failure::new(FailureKind::Clone, format!("the repository has no PKGBUILD {place}"))
+        .hint("name the folder that has one in the entry's path, or remove the entry")
 }
 
 /// Fetches the tip of a branch (or of the default one), without history.
 ///
 /// # Errors
 /// When the repository cannot be had, or has no such branch.
-pub async fn fetch(url: &GitUrl, branch: Option<&str>, limit: Duration) -> Result<Checkout, Failure> {
-    let directory = tempfile::Builder::new()
-        .prefix("vieter-clone-")
-        .tempdir()
-        .map_err(|e| no_room(&std::env::temp_dir(), &e))?;
+pub async fn fetch(url: &GitUrl, branch: Option<&str>, limit: Duration) -> Result<Fetched, Failure> {
+    let directory = empty_repository().map_err(|e| no_room(&std::env::temp_dir(), &e))?;
     let git = Git { url, directory: directory.path() };
     let fetch = async {
-        git.run(&["init", "--quiet", "--template=", "--initial-branch=main", "."]).await?;
         let reference = branch.map_or("HEAD".to_owned(), |branch| format!("refs/heads/{branch}"));
         let shallow = ["fetch", "--quiet", "--no-tags", "--depth=1", "origin", &reference];
         match git.run(&shallow).await {
             // A plain web server's files can only be fetched whole.
             Err(why) if why.contains("dumb http transport does not support shallow") => {
-                git.run(&["fetch", "--quiet", "--no-tags", "origin", &reference]).await?;
+                git.run(&["fetch", "--quiet", "--no-tags", "origin", &reference]).await.map(drop)
             }
-            fetched => drop(fetched?),
+            fetched => fetched.map(drop),
         }
-        git.run(&["checkout", "--quiet", "-B", branch.unwrap_or("main"), "FETCH_HEAD"]).await?;
-        git.run(&["rev-parse", "HEAD"]).await
     };
-    let commit = match tokio::time::timeout(limit, fetch).await {
-        Ok(Ok(commit)) => commit.trim().to_owned(),
+    match tokio::time::timeout(limit, fetch).await {
+        Ok(Ok(())) => {}
         Ok(Err(why)) => return Err(clone_failure(url, branch, &why)),
         Err(_) => {
-            let message = format!("cannot clone {url}: no end after {}", humantime::format_duration(limit));
+            let limit = humantime::format_duration(limit);
+            let message = format!("cannot clone {url}: no end after {limit}");
             return Err(Failure::new(FailureKind::Timeout, message).hint("try again later"));
         }
-    };
-    // Git notes here where it fetched from.
-    let _ = std::fs::remove_file(directory.path().join(".git/FETCH_HEAD"));
-    Ok(Checkout { directory, commit })
+    }
+    // Git notes here what it fetched, and from where.
+    let note = directory.path().join(".git/FETCH_HEAD");
+    let text = std::fs::read_to_string(&note).unwrap_or_default();
+    let _ = std::fs::remove_file(&note);
+    let commit = commit_id(&text).ok_or_else(|| clone_failure(url, branch, "git fetched no commit"))?;
+    let branch = branch.unwrap_or("main").to_owned();
+    Ok(Fetched { directory, branch, commit: commit.to_owned(), populated: OnceCell::new() })
+}
+
+/// What `git init` would make, without a process of its own for it.
+fn empty_repository() -> std::io::Result<TempDir> {
+    let directory = tempfile::Builder::new().prefix("vieter-clone-").tempdir()?;
+    let git = directory.path().join(".git");
+    std::fs::create_dir_all(git.join("objects"))?;
+    std::fs::create_dir_all(git.join("refs/heads"))?;
+    std::fs::write(git.join("HEAD"), "ref: refs/heads/main\n")?;
+    std::fs::write(git.join("config"), "[core]\n\trepositoryformatversion = 0\n\tbare = false\n")?;
+    Ok(directory)
+}
+
+/// The commit id that a line of Git's begins with.
+fn commit_id(text: &str) -> Option<&str> {
+    let id = text.split_whitespace().next()?;
+    (id.len() >= 40 && id.bytes().all(|b| b.is_ascii_hexdigit())).then_some(id)
 }
 
 /// The commit that a branch (or the default one) is at, without fetching it.
@@ -110,12 +180,8 @@ pub async fn tip(url: &GitUrl, branch: Option<&str>, limit: Duration) -> Result<
             return Err(Failure::new(FailureKind::Timeout, message).hint("try again later"));
         }
     };
-    match answer.split_whitespace().next() {
-        Some(commit) if commit.len() >= 40 && commit.bytes().all(|b| b.is_ascii_hexdigit()) => {
-            Ok(commit.to_owned())
-        }
-        _ => Err(clone_failure(url, branch, "couldn't find remote ref")),
-    }
+    let commit = commit_id(&answer).map(str::to_owned);
+    commit.ok_or_else(|| clone_failure(url, branch, "couldn't find remote ref"))
 }
 
 fn no_room(directory: &Path, error: &std::io::Error) -> Failure {
@@ -140,6 +206,26 @@ fn clone_failure(url: &GitUrl, branch: Option<&str>, why: &str) -> Failure {
     let branch = branch.map(|branch| format!(" (branch {branch})")).unwrap_or_default();
     let why = why.lines().filter(|l| !l.trim().is_empty()).collect::<Vec<_>>().join("; ");
     Failure::new(FailureKind::Clone, format!("cannot clone {url}{branch}: {}", url.redact(&why))).hint(hint)
+}
+
+/// Whether trying again can help: the network or the other side had a bad moment.
+pub fn is_transient(failure: &Failure) -> bool {
+    const SIGNS: &[&str] = &[
+        "Could not resolve host",
+        "unable to connect",
+        "Failed to connect",
+        "Connection reset",
+        "Connection refused",
+        "Connection timed out",
+        "Operation timed out",
+        "early EOF",
+        "hung up unexpectedly",
+        "unexpected disconnect",
+        "The requested URL returned error: 5",
+        "The requested URL returned error: 429",
+        "error sending request",
+    ];
+    failure.kind == FailureKind::Clone && SIGNS.iter().any(|sign| failure.message.contains(sign))
 }
 
 /// The `git` command in a directory, with one remote, `origin`.
@@ -169,11 +255,56 @@ impl Git<'_> {
 
     /// Runs one command; the error is what it printed on standard error.
     async fn run(&self, arguments: &[&str]) -> Result<String, String> {
+        let mut command = self.command(arguments);
+        let output = command.output().await.map_err(|e| format!("cannot run git: {e}"))?;
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        } else {
+            let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            Err(if text.is_empty() { format!("git ended with {}", output.status) } else { text })
+        }
+    }
+
+    /// The contents of files, each named as `commit:path`; none for what is no file, or too large.
+    async fn cat_files(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, String> {
+        let broken = |e: std::io::Error| format!("git cat-file: {e}");
+        let mut command = self.command(&["cat-file", "--batch"]);
+        let mut git = command.stdin(Stdio::piped()).spawn().map_err(broken)?;
+        let (Some(mut input), Some(output)) = (git.stdin.take(), git.stdout.take()) else {
+            return Err("git cat-file has no input or output".into());
+        };
+        let ask = async {
+            for name in names {
+                input.write_all(name.as_bytes()).await?;
+                input.write_all(b"\n").await?;
+            }
+            drop(input);
+            Ok(())
+        };
+        let listen = async {
+            let mut output = BufReader::new(output);
+            let mut files = Vec::with_capacity(names.len());
+            for _ in names {
+                files.push(read_object(&mut output).await?);
+            }
+            Ok(files)
+        };
+        let (asked, files) = tokio::join!(ask, listen);
+        let files = files.map_err(broken)?;
+        asked.map_err(broken)?;
+        // It ends by itself, having nothing more to read.
+        let _ = git.wait().await;
+        Ok(files)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("git");
         command
             .args(arguments)
             .current_dir(self.directory)
             .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .env("LC_ALL", "C")
             .env("GIT_TERMINAL_PROMPT", "0")
@@ -194,12 +325,29 @@ impl Git<'_> {
             count += 1;
         }
         command.env("GIT_CONFIG_COUNT", count.to_string());
-        let output = command.output().await.map_err(|e| format!("cannot run git: {e}"))?;
-        if output.status.success() {
-            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-        } else {
-            let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            Err(if text.is_empty() { format!("git ended with {}", output.status) } else { text })
-        }
+        command
     }
+}
+
+/// Reads one answer of `git cat-file --batch`: `<id> <type> <size>`, the contents, a line end; or one
+/// line that says that there is nothing of the name.
+async fn read_object(output: &mut (impl AsyncBufRead + Unpin)) -> std::io::Result<Option<Vec<u8>>> {
+    let mut line = String::new();
+    if output.read_line(&mut line).await? == 0 {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
+    let mut words = line.trim_end().rsplitn(3, ' ');
+    let (size, kind) = (words.next().and_then(|size| size.parse::<u64>().ok()), words.next());
+    let Some(size) = size.filter(|_| kind.is_some_and(|kind| kind != "missing")) else {
+        return Ok(None);
+    };
+    let mut contents = Vec::new();
+    let fits = size <= LARGEST_FILE as u64;
+    if fits {
+        (&mut *output).take(size).read_to_end(&mut contents).await?;
+    } else {
+        tokio::io::copy(&mut (&mut *output).take(size), &mut tokio::io::sink()).await?;
+    }
+    output.read_u8().await?;
+    Ok((fits && kind == Some("blob")).then_some(contents))
 }

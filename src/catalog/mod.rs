@@ -2,8 +2,10 @@
 
 mod download;
 mod entry;
+pub mod cache;
 pub mod git;
 mod list;
+pub mod pkgbuild;
 
 pub use download::download;
 pub use entry::{BadEntry, Entry, GitUrl, Kind, is_package_name, is_repo_name};

@@ -1,29 +1,109 @@
 //! What to do with each entry, and in which order. Pure: everything that was looked at is an argument.
 
+mod decide;
+pub mod graph;
+pub mod knowledge;
+pub mod relation;
+pub mod shard;
+mod show;
+
 use std::sync::Arc;
 
-use crate::catalog::git::Checkout;
-use crate::catalog::{BadEntry, Entry};
-use crate::outcome::{Failure, FailureKind};
-use crate::server::List;
+use crate::catalog::Entry;
+use crate::catalog::git::Fetched;
+use crate::outcome::Failure;
+
+pub use decide::{Answer, Draft, Looked, Surveyed, complete, draft, unwanted};
+pub use knowledge::Knowledge;
+pub use show::{json, table};
+
+/// Why an entry is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// The server has none of its packages.
+    New,
+    /// The server has another version.
+    Outdated(String),
+    /// The server lacks some of its packages.
+    Incomplete(Vec<String>),
+    /// The user wants it.
+    Forced,
+    /// These package bases, which it depends on, are built.
+    DependencyRebuilt(Vec<String>),
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::New => f.write_str("new"),
+            Self::Outdated(version) => write!(f, "outdated, the server has {version}"),
+            Self::Incomplete(names) => write!(f, "the server lacks {}", names.join(", ")),
+            Self::Forced => f.write_str("forced"),
+            Self::DependencyRebuilt(names) => write!(f, "{} is built again", names.join(", ")),
+        }
+    }
+}
 
 /// What to do with one entry.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// Nothing: the server has every package.
     UpToDate,
+    /// Build it.
+    Build(Reason),
+    /// Start a container and see, for this reason.
+    LookInside(String),
     /// Nothing, for this reason.
     Skip(String),
     /// Nothing: it cannot be built.
     Failed(Failure),
-    /// Start a container and see.
-    LookInside(String),
+}
+
+impl Decision {
+    /// The decision's name in tables and JSON.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::UpToDate => "up_to_date",
+            Self::Build(_) => "build",
+            Self::LookInside(_) => "look_inside",
+            Self::Skip(_) => "skip",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// Why, in words; empty where the decision says it all.
+    pub fn why(&self) -> String {
+        match self {
+            Self::UpToDate => String::new(),
+            Self::Build(reason) => reason.to_string(),
+            Self::LookInside(why) | Self::Skip(why) => why.clone(),
+            Self::Failed(failure) => failure.to_string(),
+        }
+    }
+
+    /// Whether a container is needed.
+    pub fn needs_container(&self) -> bool {
+        matches!(self, Self::Build(_) | Self::LookInside(_))
+    }
+}
+
+/// An entry that another one needs, and for which dependencies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// The needed entry's number in the list.
+    pub entry: usize,
+    /// What it is called.
+    pub name: String,
+    /// The dependencies that it satisfies.
+    pub dependencies: Vec<String>,
 }
 
 /// One entry with what is known of it.
 #[derive(Debug, Clone)]
 pub struct Planned {
-    /// What it is called.
+    /// Its number in the list, from 0.
+    pub number: usize,
+    /// What it is called in the list.
     pub name: String,
     /// The entry; none where the list's element is not one.
     pub entry: Option<Arc<Entry>>,
@@ -33,8 +113,17 @@ pub struct Planned {
     pub version: Option<String>,
     /// What to do.
     pub decision: Decision,
+    /// Entries that must be done with before.
+    pub needs: Vec<Need>,
     /// The files, where they were fetched.
-    pub checkout: Option<Arc<Checkout>>,
+    pub fetched: Option<Arc<Fetched>>,
+}
+
+impl Planned {
+    /// The package base, or the name in the list where that is not known.
+    pub fn title(&self) -> &str {
+        self.pkgbase.as_deref().unwrap_or(&self.name)
+    }
 }
 
 /// All entries, in the order in which they are built.
@@ -42,42 +131,16 @@ pub struct Planned {
 pub struct Plan {
     /// The entries.
     pub entries: Vec<Planned>,
+    /// Entries that need each other, by name.
+    pub cycles: Vec<Vec<String>>,
 }
 
 impl Plan {
-    /// A plan that looks into every entry for an architecture.
-    pub fn look_into_all(list: List, arch: &str) -> Self {
-        let entries = list.into_iter().map(|element| match element {
-            Ok(entry) => {
-                let decision = if entry.is_for(arch) {
-                    Decision::LookInside("listed".into())
-                } else {
-                    Decision::Skip(format!("not for {arch}"))
-                };
-                Planned {
-                    name: entry.to_string(),
-                    entry: Some(Arc::new(entry)),
-                    pkgbase: None,
-                    version: None,
-                    decision,
-                    checkout: None,
-                }
-            }
-            Err(bad) => Self::bad(bad),
-        });
-        Self { entries: entries.collect() }
-    }
-
-    fn bad(bad: BadEntry) -> Planned {
-        let failure =
-            Failure::new(FailureKind::BadEntry, bad.why).hint("correct the list of repository entries");
-        Planned {
-            name: bad.name,
-            entry: None,
-            pkgbase: None,
-            version: None,
-            decision: Decision::Failed(failure),
-            checkout: None,
-        }
+    /// How many entries need a container.
+    pub fn to_do(&self) -> usize {
+        self.entries.iter().filter(|planned| planned.decision.needs_container()).count()
     }
 }
+
+#[cfg(test)]
+mod tests;

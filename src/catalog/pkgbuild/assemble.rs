@@ -50,9 +50,21 @@ pub(super) fn assemble(scan: &Scan<'_>, source: &Source<'_>, architecture: &str)
 }
 
 /// A line that starts like an assignment that matters, and was not found to be one. The parser may
-/// have taken it for something else than bash would.
+/// have taken it for something else than bash would. Within a function it may be a line of a
+/// here-document, if there is no doubt where the function ends.
 fn overlooked(scan: &Scan<'_>, source: &Source<'_>) -> Option<Reason> {
+    let obvious: Vec<(usize, usize)> = scan
+        .functions
+        .iter()
+        .map(|function| function.span)
+        .filter(|(start, end)| ends_obviously(source, *start, *end))
+        .collect();
     for (start, line) in source.lines() {
+        let function = obvious.partition_point(|(from, _)| *from <= start);
+        let function = function.checked_sub(1).and_then(|at| obvious.get(at));
+        if function.is_some_and(|(_, to)| start < *to) {
+            continue;
+        }
         let text = line.trim_start_matches([' ', '\t']);
         let indented = text.len() < line.len();
         let (name, rest) = text.split_at(name_length(text));
@@ -67,6 +79,13 @@ fn overlooked(scan: &Scan<'_>, source: &Source<'_>) -> Option<Reason> {
         }
     }
     None
+}
+
+/// Whether a function ends with the first `}` that stands alone at the start of a line.
+fn ends_obviously(source: &Source<'_>, start: usize, end: usize) -> bool {
+    let text = source.slice(start, end);
+    let first = text.find("\n}").map(|at| at + "\n}".len());
+    first == Some(text.len()) && matches!(source.from(end).chars().next(), None | Some('\n'))
 }
 
 fn starts_with_any(name: &str, bases: &[&str]) -> bool {
@@ -105,6 +124,11 @@ impl Assembly<'_> {
             }
             if let Some(own) = overrides.arrays.get("arch") {
                 *arch = checked_arch(own.clone())?;
+                let here = |arch: &[String]| arch.iter().any(|arch| arch == self.architecture);
+                if here(arch) && !here(&identity.arch) {
+                    let message = format!("{name} is for an architecture that pkgbase is not for");
+                    doubt.get_or_insert(Reason::new(message, None));
+                }
             }
             match self.package(name, arch, &overrides) {
                 Ok(package) => packages.push(package),

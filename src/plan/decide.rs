@@ -1,0 +1,245 @@
+//! From what was seen to what is done.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::graph::{self, Makes, Needs, Node};
+use super::knowledge::{Knowledge, packages};
+use super::{Decision, Need, Plan, Planned, Reason, shard};
+use crate::catalog::git::Fetched;
+use crate::catalog::{BadEntry, Entry};
+use crate::config::Selection;
+use crate::outcome::{Failure, FailureKind};
+use crate::server::{Database, PackageId};
+
+/// What was seen of an entry's files.
+#[derive(Debug, Clone)]
+pub enum Looked {
+    /// It is for other architectures, and was not looked at.
+    NotForArch,
+    /// It cannot be looked at.
+    Failed(Failure),
+    /// Its files were read.
+    Known(Knowledge),
+}
+
+/// An element of the list, with what was seen.
+#[derive(Debug, Clone)]
+pub struct Surveyed {
+    /// The entry, or what is wrong with it.
+    pub entry: Result<Arc<Entry>, BadEntry>,
+    /// What was seen.
+    pub looked: Looked,
+    /// The files, where they were fetched.
+    pub fetched: Option<Arc<Fetched>>,
+}
+
+impl Surveyed {
+    fn name(&self) -> String {
+        match &self.entry {
+            Ok(entry) => entry.to_string(),
+            Err(bad) => bad.name.clone(),
+        }
+    }
+
+    fn pkgbase(&self) -> Option<&str> {
+        match &self.looked {
+            Looked::Known(knowledge) => knowledge.pkgbase(),
+            _ => None,
+        }
+    }
+
+    /// What it makes and needs. Of one that cannot be looked at only a guess: AUR repositories are called
+    /// like their package base.
+    fn node(&self) -> Node {
+        match (&self.looked, &self.entry) {
+            (Looked::Known(knowledge), _) => knowledge.node(),
+            (Looked::Failed(_), Ok(entry)) => {
+                let address = entry.path.clone().unwrap_or_else(|| entry.url.to_string());
+                let last = address.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+                let name = last.trim_end_matches(".git").to_owned();
+                Node { makes: vec![Makes { name, ..Makes::default() }], requires: Vec::new() }
+            }
+            _ => Node::default(),
+        }
+    }
+}
+
+/// A plan that still lacks the package server's answers.
+pub struct Draft {
+    surveyed: Vec<Surveyed>,
+    decisions: Vec<Option<Decision>>,
+    needs: Needs,
+    arch: String,
+}
+
+/// Decides all that needs no package server: what is skipped, what cannot be built, what must be looked
+/// into, who needs whom.
+pub fn draft(surveyed: Vec<Surveyed>, selection: &Selection, arch: &str) -> Draft {
+    let nodes: Vec<Node> = surveyed.iter().map(Surveyed::node).collect();
+    let needs = graph::needs(&nodes);
+    let names: Vec<String> = surveyed.iter().map(Surveyed::name).collect();
+    let shards = selection
+        .shard
+        .map(|ours| (ours, shard::divide(&graph::components(&needs), &names, ours.count)));
+    let decisions = surveyed.iter().enumerate().map(|(number, surveyed)| {
+        if let Some((ours, shards)) = &shards
+            && shards[number] != ours.index
+        {
+            return Some(Decision::Skip(shard::elsewhere(shards[number], *ours)));
+        }
+        decide_alone(surveyed, selection, arch)
+    });
+    let decisions = decisions.collect();
+    Draft { surveyed, decisions, needs, arch: arch.to_owned() }
+}
+
+/// What follows from an entry alone; `None` where the package server is to be asked.
+fn decide_alone(surveyed: &Surveyed, selection: &Selection, arch: &str) -> Option<Decision> {
+    let knowledge = match (&surveyed.entry, &surveyed.looked) {
+        (Err(bad), _) => {
+            let failure = Failure::new(FailureKind::BadEntry, bad.why.clone())
+                .hint("correct the list of repository entries");
+            return Some(Decision::Failed(failure));
+        }
+        (_, Looked::NotForArch) => return Some(Decision::Skip(format!("not for {arch}"))),
+        (_, Looked::Failed(failure)) => return Some(Decision::Failed(failure.clone())),
+        (_, Looked::Known(knowledge)) => knowledge,
+    };
+    let pkgbase = knowledge.pkgbase();
+    if let Some(reason) = pkgbase.and_then(|pkgbase| unwanted(selection, pkgbase)) {
+        return Some(Decision::Skip(reason));
+    }
+    match knowledge {
+        Knowledge::Doubtful { why, .. } => Some(Decision::LookInside(why.clone())),
+        Knowledge::Certain(facts) if !facts.arch.iter().any(|a| a == arch || a == "any") => {
+            Some(Decision::Skip(format!("its PKGBUILD is not for {arch}")))
+        }
+        Knowledge::Certain(facts) if selection.force.applies_to(&facts.pkgbase) => {
+            Some(Decision::Build(Reason::Forced))
+        }
+        Knowledge::Certain(_) => None,
+    }
+}
+
+/// Why the user does not want a package base, if so.
+pub fn unwanted(selection: &Selection, pkgbase: &str) -> Option<String> {
+    if selection.ignore.as_ref().is_some_and(|patterns| patterns.matches(pkgbase)) {
+        return Some("ignored (VIETER_IGNORE)".into());
+    }
+    if selection.only.as_ref().is_some_and(|patterns| !patterns.matches(pkgbase)) {
+        return Some("not selected (VIETER_ONLY)".into());
+    }
+    None
+}
+
+/// What the package server said of one entry.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    /// The packages that it does not have.
+    pub lacking: Vec<PackageId>,
+    /// What it has instead; nothing where that was not asked.
+    pub database: Option<Arc<Database>>,
+}
+
+impl Draft {
+    /// The entries that the package server must be asked about: number, repository and packages.
+    pub fn questions(&self) -> Vec<(usize, String, Vec<PackageId>)> {
+        let open = self.decisions.iter().enumerate().filter(|(_, decision)| decision.is_none());
+        open.filter_map(|(number, _)| match (&self.surveyed[number].entry, &self.surveyed[number].looked) {
+            (Ok(entry), Looked::Known(Knowledge::Certain(facts))) => {
+                Some((number, entry.repo.clone(), packages(facts, &self.arch)))
+            }
+            _ => None,
+        })
+        .collect()
+    }
+}
+
+/// Completes a draft with the package server's answers, and puts it in order.
+pub fn complete(
+    draft: Draft,
+    mut answers: BTreeMap<usize, Result<Answer, Failure>>,
+    selection: &Selection,
+) -> Plan {
+    let Draft { surveyed, decisions, needs, .. } = draft;
+    let titles: Vec<String> =
+        surveyed.iter().map(|s| s.pkgbase().map_or_else(|| s.name(), str::to_owned)).collect();
+    let mut planned: Vec<Planned> = surveyed
+        .into_iter()
+        .zip(decisions)
+        .enumerate()
+        .map(|(number, (surveyed, decision))| {
+            let decision = decision.unwrap_or_else(|| match answers.remove(&number) {
+                Some(Ok(answer)) => judge(&surveyed, &answer),
+                Some(Err(failure)) => Decision::Failed(failure),
+                None => Decision::LookInside("the package server was not asked".into()),
+            });
+            let version = match &surveyed.looked {
+                Looked::Known(Knowledge::Certain(facts)) => Some(facts.full_version()),
+                _ => None,
+            };
+            let needs = needs[number].iter().map(|(&entry, dependencies)| Need {
+                entry,
+                name: titles[entry].clone(),
+                dependencies: dependencies.iter().cloned().collect(),
+            });
+            Planned {
+                number,
+                name: surveyed.name(),
+                pkgbase: surveyed.pkgbase().map(str::to_owned),
+                version,
+                decision,
+                needs: needs.collect(),
+                entry: surveyed.entry.ok(),
+                fetched: surveyed.fetched,
+            }
+        })
+        .collect();
+    let order = graph::order(&needs);
+    if selection.rebuild_dependents.0 {
+        rebuild_dependents(&mut planned, &order.sequence);
+    }
+    let place: BTreeMap<usize, usize> =
+        order.sequence.iter().enumerate().map(|(place, &number)| (number, place)).collect();
+    planned.sort_by_key(|planned| place[&planned.number]);
+    let cycles = order
+        .cycles
+        .into_iter()
+        .map(|cycle| cycle.into_iter().map(|number| titles[number].clone()).collect())
+        .collect();
+    Plan { entries: planned, cycles }
+}
+
+/// Compares what an entry makes with what the server has.
+fn judge(surveyed: &Surveyed, answer: &Answer) -> Decision {
+    let Looked::Known(Knowledge::Certain(facts)) = &surveyed.looked else {
+        return Decision::LookInside("its version is not certain".into());
+    };
+    if answer.lacking.is_empty() {
+        return Decision::UpToDate;
+    }
+    let there = answer.lacking.iter().find_map(|lacking| answer.database.as_ref()?.find(&lacking.name));
+    Decision::Build(match there {
+        Some(package) => Reason::Outdated(package.version.clone()),
+        None if answer.lacking.len() < facts.packages.len() => {
+            Reason::Incomplete(answer.lacking.iter().map(|package| package.name.clone()).collect())
+        }
+        None => Reason::New,
+    })
+}
+
+/// Turns what is up to date into builds where something that it needs is built.
+fn rebuild_dependents(planned: &mut [Planned], sequence: &[usize]) {
+    for &number in sequence {
+        let built: Vec<String> = planned[number]
+            .needs
+            .iter()
+            .filter(|need| matches!(planned[need.entry].decision, Decision::Build(_)))
+            .map(|need| need.name.clone())
+            .collect();
+        if !built.is_empty() && planned[number].decision == Decision::UpToDate {
+            planned[number].decision = Decision::Build(Reason::DependencyRebuilt(built));
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What the files of an entry say, and whether that is certain.
+
+use super::graph::{Makes, Node};
+use crate::catalog::pkgbuild::{self, Facts, Reading};
+use crate::server::PackageId;
+
+/// What is known of an entry before anything is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Knowledge {
+    /// makepkg would say exactly this.
+    Certain(Facts),
+    /// Something is in doubt: good enough for the order, not for a decision.
+    Doubtful {
+        /// What is in doubt.
+        why: String,
+        /// The package base, where it can be made out.
+        pkgbase: Option<String>,
+        /// Packages and dependencies, as far as they can be made out.
+        node: Node,
+    },
+}
+
+impl Knowledge {
+    /// Judges a PKGBUILD and the `.SRCINFO` beside it.
+    pub fn of(pkgbuild: &[u8], srcinfo: Option<&[u8]>, arch: &str) -> Self {
+        let reading = pkgbuild::read(pkgbuild, arch);
+        let srcinfo = srcinfo.map(|text| pkgbuild::read_srcinfo(text, arch));
+        match (&reading, srcinfo) {
+            (Reading::Certain(certain), _) if certain.has_pkgver_function => {
+                Self::doubtful(&reading, "it has a pkgver() function")
+            }
+            (Reading::Certain(certain), None) => Self::Certain(certain.facts.clone()),
+            (_, Some(Ok(facts))) => match pkgbuild::agrees(&facts, &reading) {
+                Ok(()) => Self::Certain(facts),
+                Err(disagreement) => Self::doubtful(&reading, disagreement.to_string()),
+            },
+            (_, Some(Err(error))) => Self::doubtful(&reading, error.to_string()),
+            (Reading::Declined(declined), None) => {
+                Self::doubtful(&reading, format!("PKGBUILD, {}", declined.reason))
+            }
+        }
+        .checked(arch)
+    }
+
+    /// Certain only where every package is for the architecture: what makepkg makes of a package that is
+    /// not, when others of its base are, is its own affair.
+    fn checked(self, arch: &str) -> Self {
+        let for_arch = |list: &[String]| list.iter().any(|a| a == arch || a == "any");
+        match self {
+            Self::Certain(facts)
+                if for_arch(&facts.arch) && !facts.packages.iter().all(|p| for_arch(&p.arch)) =>
+            {
+                let why = format!("some of its packages are not for {arch}");
+                Self::Doubtful { why, pkgbase: Some(facts.pkgbase.clone()), node: node(&facts, false) }
+            }
+            other => other,
+        }
+    }
+
+    fn doubtful(reading: &Reading, why: impl Into<String>) -> Self {
+        let why = why.into();
+        match reading {
+            Reading::Certain(certain) => Self::Doubtful {
+                why,
+                pkgbase: Some(certain.facts.pkgbase.clone()),
+                node: node(&certain.facts, !certain.has_pkgver_function),
+            },
+            Reading::Declined(declined) => {
+                let hints = &declined.hints;
+                let makes = hints.names.iter().map(|name| Makes {
+                    name: name.clone(),
+                    version: None,
+                    provides: hints.provides.clone(),
+                    depends: hints.depends.clone(),
+                });
+                let requires = [&hints.depends, &hints.makedepends, &hints.checkdepends];
+                let node = Node {
+                    makes: makes.collect(),
+                    requires: requires.into_iter().flatten().cloned().collect(),
+                };
+                Self::Doubtful { why, pkgbase: hints.pkgbase.clone(), node }
+            }
+        }
+    }
+
+    /// The package base, where it is known or can be guessed.
+    pub fn pkgbase(&self) -> Option<&str> {
+        match self {
+            Self::Certain(facts) => Some(&facts.pkgbase),
+            Self::Doubtful { pkgbase, .. } => pkgbase.as_deref(),
+        }
+    }
+
+    /// The entry as far as order is concerned.
+    pub fn node(&self) -> Node {
+        match self {
+            Self::Certain(facts) => node(facts, true),
+            Self::Doubtful { node, .. } => node.clone(),
+        }
+    }
+}
+
+fn node(facts: &Facts, version_is_certain: bool) -> Node {
+    let version = version_is_certain.then(|| facts.full_version());
+    let makes = facts.packages.iter().map(|package| Makes {
+        name: package.name.clone(),
+        version: version.clone(),
+        provides: package.provides.clone(),
+        depends: package.depends.clone(),
+    });
+    let requires = [&facts.depends, &facts.makedepends, &facts.checkdepends];
+    Node { makes: makes.collect(), requires: requires.into_iter().flatten().cloned().collect() }
+}
+
+/// The packages that the facts promise on an architecture.
+pub fn packages(facts: &Facts, arch: &str) -> Vec<PackageId> {
+    let version = facts.full_version();
+    let any = |list: &[String]| list.iter().any(|a| a == "any");
+    let id = |package: &pkgbuild::StaticPackage| PackageId {
+        name: package.name.clone(),
+        version: version.clone(),
+        arch: if any(&package.arch) { "any".to_owned() } else { arch.to_owned() },
+    };
+    facts.packages.iter().map(id).collect()
+}

@@ -1,0 +1,242 @@
+//! Looking at everything at once before anything is built: branches with Git, versions at the package
+//! server. Many entries at a time, few of them at one host.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use futures_util::{StreamExt, stream};
+use tokio::sync::{OnceCell, Semaphore};
+
+use crate::build::server_failure;
+use crate::catalog::cache::{Folders, GitCache};
+use crate::catalog::git::{self, Fetched, PackageFiles};
+use crate::catalog::{Entry, GitUrl, Kind};
+use crate::config::Config;
+use crate::event::Events;
+use crate::outcome::Failure;
+use crate::plan::{self, Answer, Draft, Knowledge, Looked, Plan, Surveyed};
+use crate::server::{Database, List, PackageId, PackageServer};
+
+/// The longest that one look at a repository may take.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// Looks, within limits.
+pub struct Surveyor<'a> {
+    config: &'a Config,
+    server: &'a PackageServer,
+    arch: &'a str,
+    cache: Option<GitCache>,
+    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+/// Entries that share a repository and branch: fetched once.
+struct Source {
+    kind: Kind,
+    url: GitUrl,
+    branch: Option<String>,
+    /// Numbers in the list, with their folders.
+    entries: Vec<(usize, String)>,
+}
+
+impl<'a> Surveyor<'a> {
+    /// A surveyor for one run. A cache that cannot be opened is a warning, and none.
+    pub fn new(config: &'a Config, server: &'a PackageServer, arch: &'a str, events: &Events) -> Self {
+        let cache = config.plan.cache_dir.as_deref().and_then(|directory| {
+            GitCache::open(directory)
+                .inspect_err(|error| {
+                    events.warn(format!(
+                        "the cache {} cannot be used: {error}; set VIETER_CACHE_DIR to a directory that this \
+                         user can write",
+                        directory.display()
+                    ));
+                })
+                .ok()
+        });
+        Self { config, server, arch, cache, hosts: Mutex::default() }
+    }
+
+    /// Makes the plan.
+    pub async fn plan(&self, list: List) -> Plan {
+        let surveyed = self.look(list).await;
+        let draft = plan::draft(surveyed, &self.config.selection, self.arch);
+        let answers = self.ask(&draft).await;
+        plan::complete(draft, answers, &self.config.selection)
+    }
+
+    fn at_once(&self) -> usize {
+        self.config.plan.plan_concurrency.0 as usize
+    }
+
+    async fn look(&self, list: List) -> Vec<Surveyed> {
+        let mut surveyed: Vec<Surveyed> = list
+            .into_iter()
+            .map(|element| Surveyed {
+                entry: element.map(Arc::new),
+                looked: Looked::NotForArch,
+                fetched: None,
+            })
+            .collect();
+        let sources = sources(&surveyed, self.arch);
+        let mut looks = stream::iter(sources)
+            .map(|source| async move {
+                let found = self.look_at(&source).await;
+                (source, found)
+            })
+            .buffer_unordered(self.at_once());
+        while let Some((source, found)) = looks.next().await {
+            match found {
+                Ok((folders, fetched)) => {
+                    for (number, folder) in source.entries {
+                        let files = folders.get(&folder).cloned().unwrap_or_default();
+                        surveyed[number].looked = self.know(&files, &folder);
+                        surveyed[number].fetched.clone_from(&fetched);
+                    }
+                }
+                Err(failure) => {
+                    for (number, _) in source.entries {
+                        surveyed[number].looked = Looked::Failed(failure.clone());
+                    }
+                }
+            }
+        }
+        surveyed
+    }
+
+    fn know(&self, files: &PackageFiles, folder: &str) -> Looked {
+        match &files.pkgbuild {
+            Some(pkgbuild) => {
+                Looked::Known(Knowledge::of(pkgbuild, files.srcinfo.as_deref(), self.arch))
+            }
+            None => Looked::Failed(git::no_pkgbuild((!folder.is_empty()).then_some(folder))),
+        }
+    }
+
+    /// The files of all folders of a source: from the cache when its tip is where it was, else fetched.
+    async fn look_at(&self, source: &Source) -> Result<(Folders, Option<Arc<Fetched>>), Failure> {
+        let _polite = self.turn(source.url.host()).await;
+        let look = || async {
+            match source.kind {
+                Kind::Git => self.look_at_git(source).await,
+                Kind::Url => {
+                    let fetched = crate::catalog::download(&source.url, LIMIT).await?;
+                    let pkgbuild = std::fs::read(fetched.tree(&source.url).await?.join("PKGBUILD")).ok();
+                    let files = PackageFiles { pkgbuild, srcinfo: None };
+                    let folders = source.entries.iter().map(|(_, folder)| (folder.clone(), files.clone()));
+                    Ok((folders.collect(), Some(Arc::new(fetched))))
+                }
+            }
+        };
+        let again = ExponentialBuilder::default()
+            .with_jitter()
+            .with_min_delay(Duration::from_millis(500))
+            .with_max_times(self.config.server.http_attempts.0 as usize - 1);
+        look.retry(again).when(|failure: &Failure| git::is_transient(failure)).await
+    }
+
+    async fn look_at_git(&self, source: &Source) -> Result<(Folders, Option<Arc<Fetched>>), Failure> {
+        let (url, branch) = (&source.url, source.branch.as_deref());
+        if let Some(cache) = &self.cache {
+            let tip = git::tip(url, branch, LIMIT).await?;
+            let known = cache.load(url, branch, &tip);
+            let complete = |folders: &Folders| source.entries.iter().all(|(_, f)| folders.contains_key(f));
+            if let Some(folders) = known.filter(complete) {
+                return Ok((folders, None));
+            }
+        }
+        let fetched = git::fetch(url, branch, LIMIT).await?;
+        let names: Vec<&str> = source.entries.iter().map(|(_, folder)| folder.as_str()).collect();
+        let files = fetched.read(url, &names).await?;
+        let folders: Folders = names.iter().map(|&name| name.to_owned()).zip(files).collect();
+        if let Some(cache) = &self.cache
+            && let Err(error) = cache.store(url, branch, &fetched.commit, folders.clone())
+        {
+            tracing::debug!(%error, "the cache cannot be written");
+        }
+        Ok((folders, Some(Arc::new(fetched))))
+    }
+
+    /// Waits until the host is not asked too much. Local paths are no host.
+    async fn turn(&self, host: &str) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        if host.is_empty() {
+            return None;
+        }
+        let semaphore = {
+            let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+            let most = self.config.plan.plan_host_concurrency.0 as usize;
+            Arc::clone(hosts.entry(host.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(most))))
+        };
+        // Closed never, so that an error cannot be.
+        semaphore.acquire_owned().await.ok()
+    }
+
+    /// Asks the package server what the draft wants to know.
+    async fn ask(&self, draft: &Draft) -> BTreeMap<usize, Result<Answer, Failure>> {
+        let databases = Databases { surveyor: self, known: Mutex::default() };
+        let databases = &databases;
+        stream::iter(draft.questions())
+            .map(|(number, repo, packages)| async move {
+                (number, databases.answer(&repo, packages).await)
+            })
+            .buffer_unordered(self.at_once())
+            .collect()
+            .await
+    }
+}
+
+/// The databases of the server, each had once, and only where a package is missing.
+struct Databases<'a> {
+    surveyor: &'a Surveyor<'a>,
+    known: Mutex<HashMap<String, Arc<OnceCell<Arc<Database>>>>>,
+}
+
+impl Databases<'_> {
+    async fn answer(&self, repo: &str, packages: Vec<PackageId>) -> Result<Answer, Failure> {
+        let Surveyor { server, arch, .. } = self.surveyor;
+        let mut answer = Answer::default();
+        for package in packages {
+            if !server.has(repo, arch, &package).await.map_err(server_failure)? {
+                answer.lacking.push(package);
+            }
+        }
+        if !answer.lacking.is_empty() {
+            answer.database = self.database(repo).await;
+        }
+        Ok(answer)
+    }
+
+    /// What the repository has; nothing when that cannot be had, since only the reason rests on it.
+    async fn database(&self, repo: &str) -> Option<Arc<Database>> {
+        let cell = {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(known.entry(repo.to_owned()).or_default())
+        };
+        let read = async {
+            let bytes = self.surveyor.server.database(repo, self.surveyor.arch).await.ok()?;
+            match bytes {
+                Some(bytes) => Database::parse(&bytes).await.ok().map(Arc::new),
+                None => Some(Arc::default()),
+            }
+        };
+        cell.get_or_try_init(|| async { read.await.ok_or(()) }).await.ok().cloned()
+    }
+}
+
+/// Groups the entries for an architecture by repository and branch.
+fn sources(surveyed: &[Surveyed], arch: &str) -> Vec<Source> {
+    let mut groups: BTreeMap<(&GitUrl, Option<&str>, bool), Source> = BTreeMap::new();
+    let good = surveyed.iter().enumerate().filter_map(|(n, s)| Some((n, s.entry.as_ref().ok()?)));
+    for (number, entry) in good.filter(|(_, entry)| entry.is_for(arch)) {
+        let Entry { kind, url, branch, path, .. } = &**entry;
+        let key = (url, branch.as_deref(), *kind == Kind::Url);
+        let source = groups.entry(key).or_insert_with(|| Source {
+            kind: *kind,
+            url: url.clone(),
+            branch: branch.clone(),
+            entries: Vec::new(),
+        });
+        source.entries.push((number, path.clone().unwrap_or_default()));
+    }
+    groups.into_values().collect()
+}
