@@ -65,14 +65,9 @@ impl EntryLog {
     pub fn open(directory: &Path, path: &str) -> Option<Self> {
         let path = directory.join(path);
         let unfinished = path.with_added_extension(&UNFINISHED[1..]);
-        let file = path
-            .parent()
-            .map_or(Ok(()), fs::create_dir_all)
-            .and_then(|()| File::create(&unfinished));
+        let file = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| File::create(&unfinished));
         match file {
-            Ok(file) => {
-                Some(Self { path, unfinished, file: LineWriter::new(file), result: Ok(()) })
-            }
+            Ok(file) => Some(Self { path, unfinished, file: LineWriter::new(file), result: Ok(()) }),
             Err(error) => {
                 super::warn(&path, Err(error));
                 None

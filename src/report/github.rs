@@ -24,15 +24,13 @@ pub(super) fn append(path: &Path, summary: &str) -> io::Result<()> {
 
 /// The summary in Markdown.
 pub(super) fn summary(outcome: &RunOutcome, tails: &Tails) -> String {
-    let mut text =
-        format!("## Packages: {}\n\n{}\n\n", counts(outcome), plain(&words::run(outcome)));
+    let mut text = format!("## Packages: {}\n\n{}\n\n", counts(outcome), plain(&words::run(outcome)));
     if let Ending::Failed { error } = &outcome.ending
         && !error.hint.is_empty()
     {
         text += &format!("> {}\n\n", plain(&error.hint));
     }
-    let changed: Vec<_> =
-        outcome.entries.iter().filter(|entry| entry.verdict != Verdict::UpToDate).collect();
+    let changed: Vec<_> = outcome.entries.iter().filter(|entry| entry.verdict != Verdict::UpToDate).collect();
     if !changed.is_empty() {
         text += "| | Package | Version | Repository | Result |\n| --- | --- | --- | --- | --- |\n";
         let shown = extend(&mut text, changed.iter().map(|entry| row(entry)), TABLE_LIMIT);
@@ -78,10 +76,7 @@ fn row(entry: &EntryOutcome) -> String {
         Verdict::Failed { .. } => "❌",
         Verdict::NotReached => "⏸️",
     };
-    let hint = match &entry.verdict {
-        Verdict::Failed { failure } if !failure.hint.is_empty() => format!("; {}", failure.hint),
-        _ => String::new(),
-    };
+    let hint = words::hint(entry).map(|hint| format!("; {hint}")).unwrap_or_default();
     let version = entry.version.as_deref().unwrap_or_default();
     let result = words::verdict(entry) + &hint;
     let cells = [entry.name(), version, &entry.repo, &result].map(plain).join(" | ");

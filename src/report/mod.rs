@@ -38,8 +38,7 @@ pub struct Surroundings {
 impl Surroundings {
     /// What the environment says, and the place where Kubernetes puts the termination message.
     pub fn new(environment: &dyn Environment) -> Self {
-        let summary =
-            environment.variables().into_iter().find(|(name, _)| name == "GITHUB_STEP_SUMMARY");
+        let summary = environment.variables().into_iter().find(|(name, _)| name == "GITHUB_STEP_SUMMARY");
         Self {
             step_summary: summary.filter(|(_, path)| !path.is_empty()).map(|(_, path)| path.into()),
             termination_log: termination::DEFAULT_PATH.into(),
@@ -49,11 +48,7 @@ impl Surroundings {
 
 /// The observers that write reports.
 pub fn observers(output: &config::Output, surroundings: Surroundings) -> Vec<Box<dyn Observer>> {
-    vec![Box::new(Reports {
-        directory: output.report_dir.clone(),
-        surroundings,
-        state: Mutex::default(),
-    })]
+    vec![Box::new(Reports { directory: output.report_dir.clone(), surroundings, state: Mutex::default() })]
 }
 
 /// The end of the logs of entries that failed, by repository and entry.
@@ -102,6 +97,9 @@ impl State {
         }
         if let Some(log) = &mut self.log {
             log.line(&format!("==> {}", words::entry(outcome)));
+            if let Some(hint) = words::hint(outcome) {
+                log.line(&format!("==> {hint}"));
+            }
         }
         self.close_log();
         self.tail = Tail::default();

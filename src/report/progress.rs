@@ -1,6 +1,6 @@
 //! A live line at the bottom of a terminal: what is being done, and for how long.
 
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -35,9 +35,7 @@ impl Progress {
         let screen = MultiProgress::with_draw_target(target);
         let line = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         // A mistake in the template, which is a constant, would only cost its looks.
-        if let Ok(style) =
-            ProgressStyle::with_template("{spinner} {prefix}{wide_msg} {elapsed_precise}")
-        {
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed_precise}") {
             line.set_style(style);
         }
         Self(Some(Shown { screen, line }))
@@ -47,9 +45,7 @@ impl Progress {
     pub fn sink(&self) -> Sink {
         match self.0.clone() {
             None => Sink::stderr(),
-            Some(Shown { screen, .. }) => {
-                Sink::new(move |line| screen.suspend(|| write_stderr(line)))
-            }
+            Some(Shown { screen, .. }) => Sink::new(move |line| screen.suspend(|| write_stderr(line))),
         }
     }
 
@@ -63,7 +59,7 @@ impl Progress {
 /// Shows the events of a run.
 struct ProgressObserver {
     shown: Shown,
-    /// The name of the entry whose turn it is.
+    /// The entry whose turn it is: its place and name.
     entry: Mutex<String>,
     /// Nothing is shown before the first event.
     begin: Once,
@@ -71,45 +67,42 @@ struct ProgressObserver {
 
 impl ProgressObserver {
     /// Shows what is being done from now on.
-    fn show(&self, prefix: String, message: String, restart: bool) {
+    fn show(&self, message: String) {
         let Shown { screen, line } = &self.shown;
         self.begin.call_once(|| {
             screen.add(line.clone());
             line.enable_steady_tick(Duration::from_millis(120));
         });
-        if restart {
-            line.reset_elapsed();
-        }
-        line.set_prefix(prefix);
         line.set_message(message);
     }
 
-    fn entry_name(&self) -> String {
-        self.entry.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn entry(&self) -> MutexGuard<'_, String> {
+        self.entry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Observer for ProgressObserver {
     fn observe(&self, event: &Event) {
         match event {
-            Event::RunStarted => self.show(String::new(), "looking at the list".into(), true),
+            Event::RunStarted => self.show("looking at the list".into()),
             Event::ListRead { entries, .. } => {
-                let entries = words::number(*entries, "entry", "entries");
-                self.show(String::new(), format!("planning {entries}"), false);
+                self.show(format!("planning {}", words::number(*entries, "entry", "entries")));
             }
             Event::ImageProgress { what, bytes } => {
-                let bytes = bytes
-                    .map(|(done, all)| format!(" {} of {}", words::size(done), words::size(all)));
-                let what = escape(what).into_owned() + &bytes.unwrap_or_default();
-                self.show("builder image: ".into(), what, false);
+                let bytes =
+                    bytes.map(|(done, all)| format!(" {} of {}", words::size(done), words::size(all)));
+                let bytes = bytes.unwrap_or_default();
+                self.show(format!("builder image: {}{bytes}", escape(what)));
             }
             Event::EntryStarted { number, total, name, .. } => {
-                let name = escape(name).into_owned();
-                name.clone_into(&mut self.entry.lock().unwrap_or_else(PoisonError::into_inner));
-                self.show(format!("[{number}/{total}] "), name, true);
+                let entry = format!("[{number}/{total}] {}", escape(name));
+                self.entry().clone_from(&entry);
+                self.shown.line.reset_elapsed();
+                self.show(entry);
             }
             Event::StepStarted { step } => {
-                self.shown.line.set_message(format!("{}: {step}", self.entry_name()));
+                let message = format!("{}: {step}", self.entry());
+                self.show(message);
             }
             Event::RunFinished { .. } => {
                 self.shown.line.finish_and_clear();

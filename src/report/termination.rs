@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::words;
-use crate::outcome::{Ending, RunOutcome, Verdict};
+use crate::outcome::{Ending, RunOutcome};
 use crate::telemetry::{escape, shorten};
 
 /// Where Kubernetes reads it, unless the Pod's `terminationMessagePath` says otherwise.
@@ -39,14 +39,11 @@ pub(super) fn message(outcome: &RunOutcome) -> String {
     {
         lines.push(error.hint.clone());
     }
-    for entry in &outcome.entries {
-        match &entry.verdict {
-            Verdict::Failed { failure } if !failure.hint.is_empty() => {
-                lines.push(format!("{}; {}", words::entry(entry), failure.hint));
-            }
-            verdict if !verdict.is_success() => lines.push(words::entry(entry)),
-            _ => {}
-        }
+    for entry in outcome.entries.iter().filter(|entry| !entry.verdict.is_success()) {
+        lines.push(match words::hint(entry) {
+            Some(hint) => format!("{}; {hint}", words::entry(entry)),
+            None => words::entry(entry),
+        });
     }
     let mut message = String::new();
     let mut left = lines.len();

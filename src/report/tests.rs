@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::outcome::{
-    Ending, Failure, FailureKind, Published, RunError, RunErrorKind, Step, StepRecord, Stop,
-    Verdict,
+    Ending, Failure, FailureKind, Published, RunError, RunErrorKind, Step, StepRecord, Stop, Verdict,
 };
 
 /// An entry called `name` with the verdict.
@@ -120,8 +119,7 @@ impl Reported {
 
     fn files(&self, folder: &str) -> Vec<String> {
         let folder = fs::read_dir(self.directory.path().join(folder)).unwrap();
-        let name =
-            |file: io::Result<fs::DirEntry>| file.unwrap().file_name().into_string().unwrap();
+        let name = |file: io::Result<fs::DirEntry>| file.unwrap().file_name().into_string().unwrap();
         let mut names: Vec<_> = folder.map(name).collect();
         names.sort();
         names
@@ -167,11 +165,12 @@ fn a_run_leaves_all_reports_and_nothing_else() {
     assert_eq!(reported.read("reports/logs/00-image.log"), "==> updating\nupgrading glibc\n");
     let log = reported.read("reports/logs/01-foo.log");
     assert!(log.starts_with("==> step make\ngcc -c foo.c\n==> foo 1:1.2-1: published"), "{log}");
+    let log = reported.read("reports/logs/02-.._bad.log");
+    assert!(log.ends_with("exit code 4\n==> See the end of the log.\n"), "{log}");
     assert!(reported.read("reports/junit.xml").contains("gcc: error"));
     assert!(reported.read("summary.md").contains("gcc: error"));
     assert!(reported.read("termination-log").starts_with("exit status 1: "));
-    let report: serde_json::Value =
-        serde_json::from_str(&reported.read("reports/report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&reported.read("reports/report.json")).unwrap();
     assert_eq!(report["counts"]["failed"], 1);
     let mode = fs::metadata(reported.directory.path().join("reports/report.json")).unwrap().mode();
     assert_ne!(mode & 0o040, 0, "others may read it unless the umask forbids: {mode:o}");

@@ -92,6 +92,14 @@ pub fn verdict(outcome: &EntryOutcome) -> String {
     }
 }
 
+/// What to do about an entry that failed, where the message does not say it all.
+pub fn hint(outcome: &EntryOutcome) -> Option<&str> {
+    match &outcome.verdict {
+        Verdict::Failed { failure } if !failure.hint.is_empty() => Some(&failure.hint),
+        _ => None,
+    }
+}
+
 /// What became of an entry.
 pub fn entry(outcome: &EntryOutcome) -> String {
     format!("{}: {}", name_and_version(outcome), verdict(outcome))

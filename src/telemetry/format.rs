@@ -77,13 +77,14 @@ pub(super) struct Line {
     pub target: Option<String>,
     /// Whether the message is a line of a build's output.
     pub output: bool,
+    /// Whether the message says in words what the fields say to programs.
+    pub worded: bool,
     pub place: Place,
     pub fields: Map<String, Value>,
 }
 
 /// The names that the line itself uses.
-const RESERVED: [&str; 7] =
-    ["timestamp", "level", "message", "run_id", "trace_id", "span_id", "target"];
+const RESERVED: [&str; 7] = ["timestamp", "level", "message", "run_id", "trace_id", "span_id", "target"];
 
 /// One JSON object and a line end. Fields of the event win over those of the spans around it.
 pub(super) fn json(line: &Line, run_id: &str) -> String {
@@ -107,22 +108,26 @@ pub(super) fn json(line: &Line, run_id: &str) -> String {
     put("step", line.place.step.as_deref());
     put("target", line.target.as_deref());
     for (name, value) in &line.fields {
-        let name =
-            if RESERVED.contains(&name.as_str()) { format!("{name}_") } else { name.clone() };
+        let name = if RESERVED.contains(&name.as_str()) { format!("{name}_") } else { name.clone() };
         object.insert(name, value.clone());
     }
     escape_json(Value::Object(object).to_string()) + "\n"
 }
 
+/// The fields that people see although the message is in words.
+const NOT_IN_WORDS: [&str; 2] = ["hint", "log"];
+
 /// A line for people: `12:34:56 INFO  message  key=value`.
 pub(super) fn text(line: &Line, colours: bool, zone: &TimeZone) -> String {
-    let (dim, bold, reset) =
-        if colours { ("\x1b[2m", colour(line.level), "\x1b[0m") } else { ("", "", "") };
+    let (dim, bold, reset) = if colours { ("\x1b[2m", colour(line.level), "\x1b[0m") } else { ("", "", "") };
     let time = zone.to_datetime(line.time).strftime("%H:%M:%S").to_string();
     let mut text = format!("{dim}{time}{reset} {bold}{:<5}{reset} ", line.level.as_str());
     if line.output {
         let step = line.fields.get("step").and_then(Value::as_str).or(line.place.step.as_deref());
-        for word in [line.place.pkgbase.as_deref(), step].into_iter().flatten() {
+        let words = [line.place.pkgbase.as_deref(), step];
+        // Without either it is stage 1 that prints.
+        let stage = if words == [None, None] { Some("image") } else { None };
+        for word in words.into_iter().chain([stage]).flatten() {
             text += &format!("{dim}{}{reset} ", escape(word));
         }
         text += &format!("{dim}|{reset} {}\n", escape(&line.message));
@@ -139,6 +144,9 @@ pub(super) fn text(line: &Line, colours: bool, zone: &TimeZone) -> String {
         }
     }
     for (name, value) in &line.fields {
+        if line.worded && !NOT_IN_WORDS.contains(&name.as_str()) {
+            continue;
+        }
         match value {
             Value::String(value) if line.message.contains(value.as_str()) => {}
             Value::String(value) => pair(&mut pairs, name, value),

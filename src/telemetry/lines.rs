@@ -135,6 +135,7 @@ where
             message: fields.message.unwrap_or_else(|| metadata.name().to_owned()),
             target: library.then(|| fields.target.unwrap_or_else(|| metadata.target().to_owned())),
             output: metadata.target() == OUTPUT,
+            worded: metadata.target() == super::logs::TARGET,
             place: self.place(event, &context),
             fields: fields.values,
         };

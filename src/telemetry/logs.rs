@@ -4,6 +4,9 @@ use crate::event::{Event, Observer};
 use crate::outcome::{Ending, EntryOutcome, RunOutcome, Step, Verdict};
 use crate::report::words;
 
+/// The target of what is logged here.
+pub(super) const TARGET: &str = module_path!();
+
 /// Logs the events of a run.
 #[derive(Debug)]
 pub struct LogObserver {
@@ -37,7 +40,9 @@ impl Observer for LogObserver {
                 skipped,
                 "plan: {to_do} to build or look into, {up_to_date} up to date, {skipped} skipped"
             ),
-            Event::ImageProgress { what, .. } => tracing::debug!("builder image: {what}"),
+            // How a download goes on is for the live line; here it would be one line a chunk.
+            Event::ImageProgress { what, bytes: Some(_) } => tracing::trace!("builder image: {what}"),
+            Event::ImageProgress { what, bytes: None } => tracing::debug!("builder image: {what}"),
             Event::ImageReady { image, how, duration } => tracing::info!(
                 image,
                 how,

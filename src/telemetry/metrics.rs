@@ -14,8 +14,7 @@ use crate::outcome::{EntryOutcome, RunOutcome, Verdict};
 
 /// Bounds of the buckets of durations in seconds: from a look-up to a night.
 const SECONDS: [f64; 16] = [
-    0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0,
-    14400.0, 28800.0,
+    0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0,
 ];
 
 /// Measures the events of a run.
@@ -38,16 +37,8 @@ impl MetricsObserver {
         };
         Self {
             run: seconds(&meter, metric::CICD_PIPELINE_RUN_DURATION, "Duration of a run"),
-            errors: counter(
-                metric::CICD_PIPELINE_RUN_ERRORS,
-                "{error}",
-                "Entries that failed, by error",
-            ),
-            image: seconds(
-                &meter,
-                "vieter.image.duration",
-                "Duration of stage 1, the builder image",
-            ),
+            errors: counter(metric::CICD_PIPELINE_RUN_ERRORS, "{error}", "Entries that failed, by error"),
+            image: seconds(&meter, "vieter.image.duration", "Duration of stage 1, the builder image"),
             step: seconds(&meter, "vieter.step.duration", "Duration of a step of an entry"),
             entry: seconds(
                 &meter,
@@ -98,8 +89,7 @@ impl Observer for MetricsObserver {
     fn observe(&self, event: &Event) {
         match event {
             Event::ImageReady { how, duration, .. } => {
-                self.image
-                    .record(duration.as_secs_f64(), &[KeyValue::new("vieter.image.how", *how)]);
+                self.image.record(duration.as_secs_f64(), &[KeyValue::new("vieter.image.how", *how)]);
             }
             Event::StepFinished { step, duration, ok } => {
                 let result = if *ok { result::SUCCESS } else { result::FAILURE };

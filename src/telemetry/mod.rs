@@ -33,8 +33,8 @@ pub use logs::LogObserver;
 pub use propagation::inject;
 pub use sink::{Sink, write_stderr};
 pub use spans::{
-    container, entry_span, exec_span, exited, fail, finish_entry, finish_run, finish_step,
-    image_span, plan_span, run_span, source, step_span, succeed,
+    container, entry_span, exec_span, exited, fail, finish_entry, finish_run, finish_step, image_span,
+    name_entry, plan_span, run_span, source, step_span, succeed,
 };
 
 use crate::config::{Environment, LogLevel};
@@ -93,8 +93,7 @@ fn subscriber(
         let exported = filter_fn(|metadata| {
             // Of libraries nothing, the exporter's own HTTP client least of all; of our own events only
             // warnings: errors are the status of spans, and build output belongs in the log.
-            lines::is_ours(metadata.target())
-                && (metadata.is_span() || *metadata.level() == Level::WARN)
+            lines::is_ours(metadata.target()) && (metadata.is_span() || *metadata.level() == Level::WARN)
         });
         tracing_opentelemetry::layer()
             .with_tracer(provider.tracer(env!("CARGO_PKG_NAME")))
@@ -132,11 +131,7 @@ impl Telemetry {
 
 /// Runs the tasks at once, on threads of their own, and waits for them until time is up. What is not done
 /// then ends with the process.
-fn finish(
-    tasks: Vec<Box<dyn FnOnce() -> OTelSdkResult + Send>>,
-    limit: Duration,
-    trouble: &Trouble,
-) {
+fn finish(tasks: Vec<Box<dyn FnOnce() -> OTelSdkResult + Send>>, limit: Duration, trouble: &Trouble) {
     let end = Instant::now() + limit;
     let (sender, results) = mpsc::channel();
     for task in tasks {
@@ -155,8 +150,7 @@ fn finish(
         match results.recv_timeout(left) {
             Ok(Ok(())) => {}
             Ok(Err(OTelSdkError::Timeout(_))) | Err(mpsc::RecvTimeoutError::Timeout) => {
-                trouble
-                    .report("the last traces and metrics are lost: the collector does not answer");
+                trouble.report("the last traces and metrics are lost: the collector does not answer");
                 return;
             }
             Ok(Err(error)) => {
@@ -175,8 +169,7 @@ fn log_panics() {
         let place = info.location().map(ToString::to_string);
         let message = info.payload_as_str().unwrap_or("no message");
         let backtrace = Backtrace::capture();
-        let backtrace =
-            (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+        let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
         tracing::error!(place, backtrace, "this is a bug in vieter: {message}");
     }));
 }

@@ -29,8 +29,7 @@ impl Propagation {
         let mut carrier = HashMap::new();
         if let (true, Some(parent)) = (settings.propagate, &settings.traceparent) {
             carrier.insert("traceparent".to_owned(), parent.clone());
-            carrier
-                .extend(settings.tracestate.clone().map(|state| ("tracestate".to_owned(), state)));
+            carrier.extend(settings.tracestate.clone().map(|state| ("tracestate".to_owned(), state)));
         }
         let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier);
         let caller = context.span().span_context().is_valid().then_some(context);

@@ -100,8 +100,7 @@ impl Reader {
             Some("true") => true,
             None | Some("false") => false,
             Some(other) => {
-                let warning =
-                    format!("OTEL_SDK_DISABLED is `{other}`; only `true` disables the SDK");
+                let warning = format!("OTEL_SDK_DISABLED is `{other}`; only `true` disables the SDK");
                 self.warn(warning);
                 false
             }
@@ -115,8 +114,7 @@ impl Reader {
         if !self.exporter_is_otlp(signal) || !self.protocol_is_known(signal) {
             return None;
         }
-        let Some(mut url) =
-            Url::parse(&value).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
+        let Some(mut url) = Url::parse(&value).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
         else {
             // The value may hold a password, so it is not repeated.
             self.warn(format!(
@@ -142,9 +140,8 @@ impl Reader {
             match exporter {
                 "otlp" => otlp = true,
                 "none" | "" => {}
-                _ => self.warn(format!(
-                    "{variable}: `{exporter}` is not supported, only `otlp` and `none` are"
-                )),
+                _ => self
+                    .warn(format!("{variable}: `{exporter}` is not supported, only `otlp` and `none` are")),
             }
         }
         otlp

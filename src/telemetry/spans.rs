@@ -41,8 +41,7 @@ pub(super) mod result {
 ///
 /// Its name is `{action} {pipeline}` and its kind `SERVER`, as the conventions have it.
 pub fn run_span(run_id: &str) -> Span {
-    let span =
-        info_span!(target: "vieter", "run", otel.name = "BUILD vieter", otel.kind = "server");
+    let span = info_span!(target: "vieter", "run", otel.name = "BUILD vieter", otel.kind = "server");
     if let Some(caller) = propagation::caller() {
         // Fails only where nothing is exported: then the span has no parent and no id either.
         let _ = span.set_parent(caller);
@@ -69,7 +68,7 @@ pub fn plan_span() -> Span {
 /// of spans (<https://opentelemetry.io/docs/specs/otel/trace/api/#span>): all builds of one package are such
 /// a class, like the jobs of a CI system; how long they take from night to night is what people ask. Their
 /// number is that of the list and does not grow with the runs. Where the package base is not known yet, the
-/// span is called `entry` until [`finish_entry`].
+/// span is called `entry` until [`name_entry`] or [`finish_entry`].
 pub fn entry_span(entry: &str, repo: &str, pkgbase: Option<&str>) -> Span {
     let span = info_span!(
         target: "vieter",
@@ -162,12 +161,17 @@ pub fn finish_step(span: &Span, failure: Option<&Failure>) {
     fail(span, failure.kind.as_str(), &failure.message);
 }
 
+/// Gives an entry's span the package base once it is known; log lines name it from then on.
+pub fn name_entry(span: &Span, pkgbase: &str) {
+    span.record("vieter.pkgbase", pkgbase);
+    span.set_attribute(key::CICD_PIPELINE_TASK_NAME, pkgbase.to_owned());
+    span.context().span().update_name(pkgbase.to_owned());
+}
+
 /// Records what became of an entry, and its package base and version where they are known by now.
 pub fn finish_entry(span: &Span, outcome: &EntryOutcome) {
     if let Some(pkgbase) = &outcome.pkgbase {
-        span.record("vieter.pkgbase", pkgbase.as_str());
-        span.set_attribute(key::CICD_PIPELINE_TASK_NAME, pkgbase.clone());
-        span.context().span().update_name(pkgbase.clone());
+        name_entry(span, pkgbase);
     }
     if let Some(version) = &outcome.version {
         span.record("vieter.version", version.as_str());

@@ -12,8 +12,7 @@ fn a_table_of_what_changed() {
     assert!(text.contains("makepkg ended with exit code 4; See the end of the log\\. |"), "{text}");
     assert!(!text.contains("| same |"), "what is up to date is only counted: {text}");
     assert!(summary(&broken(), &Tails::new()).contains("> Is the daemon running?"));
-    let quiet =
-        summary(&run(Ending::Finished, vec![entry("same", Verdict::UpToDate)]), &Tails::new());
+    let quiet = summary(&run(Ending::Finished, vec![entry("same", Verdict::UpToDate)]), &Tails::new());
     assert!(!quiet.contains("| Package |") && quiet.contains("✅ 1 up to date"), "{quiet}");
 }
 
@@ -45,9 +44,7 @@ fn it_fits() {
             entry
         })
         .collect();
-    let tail = |entry: &EntryOutcome| {
-        ((entry.repo.clone(), entry.entry.clone()), vec!["&".repeat(500); 30])
-    };
+    let tail = |entry: &EntryOutcome| ((entry.repo.clone(), entry.entry.clone()), vec!["&".repeat(500); 30]);
     let tails = entries.iter().map(tail).collect();
     let text = summary(&run(Ending::Finished, entries), &tails);
     assert!(text.len() <= LIMIT && text.len() > LIMIT / 2, "{}", text.len());

@@ -38,10 +38,7 @@ fn repositories_are_suites() {
 #[test]
 fn a_run_that_did_not_finish_is_an_error() {
     let xml = report(&broken(), &Tails::new()).unwrap();
-    assert!(
-        xml.contains(r#"<error message="the run could not go on: Docker does not answer""#),
-        "{xml}"
-    );
+    assert!(xml.contains(r#"<error message="the run could not go on: Docker does not answer""#), "{xml}");
     let xml = report(&stopped(vec![entry("a", Verdict::NotReached)]), &Tails::new()).unwrap();
     assert!(xml.contains(r#"tests="2" skipped="1" failures="0" errors="1""#), "{xml}");
 }

@@ -19,8 +19,7 @@ fn it_says_how_the_run_ended_and_what_to_do() {
 
 #[test]
 fn it_is_never_too_long() {
-    let mut entries: Vec<_> =
-        (0..1000).map(|number| failed(&format!("package-{number}"))).collect();
+    let mut entries: Vec<_> = (0..1000).map(|number| failed(&format!("package-{number}"))).collect();
     let text = message(&run(Ending::Finished, entries.clone()));
     assert!(text.len() <= LIMIT && text.len() > LIMIT / 2, "{}", text.len());
     let shown = text.lines().count() - 2;

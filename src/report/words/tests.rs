@@ -20,18 +20,12 @@ fn runs() {
         "run finished in 1h 2m 3s: 1 published, 1 up to date, 1 skipped, 2 failed, 1 blocked, \
          1 not reached"
     );
-    assert_eq!(
-        run(&stopped(vec![])),
-        "run stopped after 1h 2m 3s, terminated (SIGTERM): no entries"
-    );
+    assert_eq!(run(&stopped(vec![])), "run stopped after 1h 2m 3s, terminated (SIGTERM): no entries");
     assert_eq!(run(&broken()), "the run could not go on: Docker does not answer");
     let mut back = broken();
     back.finished = "2026-11-22T02:00:00Z".parse().unwrap();
     assert_eq!(run_duration(&back), Duration::ZERO);
-    assert_eq!(
-        failed_names(&outcome(Ending::Finished, all_kinds())),
-        "bad, https://example.org/gone.git"
-    );
+    assert_eq!(failed_names(&outcome(Ending::Finished, all_kinds())), "bad, https://example.org/gone.git");
 }
 
 #[test]

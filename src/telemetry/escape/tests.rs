@@ -7,10 +7,7 @@ fn plain_text_stays() {
 
 #[test]
 fn control_characters_become_visible() {
-    assert_eq!(
-        escape("a\nb\r\u{1b}[31m\u{9b}x\u{7f}\0"),
-        "a\\nb\\r\\u{1b}[31m\\u{9b}x\\u{7f}\\u{0}"
-    );
+    assert_eq!(escape("a\nb\r\u{1b}[31m\u{9b}x\u{7f}\0"), "a\\nb\\r\\u{1b}[31m\\u{9b}x\\u{7f}\\u{0}");
     assert_eq!(escape("gnp.\u{202e}cod"), "gnp.\\u{202e}cod");
 }
 

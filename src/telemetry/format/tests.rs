@@ -9,6 +9,7 @@ fn line(message: &str) -> Line {
         message: message.into(),
         target: None,
         output: false,
+        worded: false,
         place: Place::default(),
         fields: Map::new(),
     }
@@ -78,9 +79,7 @@ fn hostile_text_stays_in_its_line() {
     assert_eq!(value["message"], hostile);
     assert_eq!(value["pkgbase"], hostile);
     line.output = true;
-    for written in
-        [text(&line, false, &TimeZone::UTC), text(&placed(hostile), false, &TimeZone::UTC)]
-    {
+    for written in [text(&line, false, &TimeZone::UTC), text(&placed(hostile), false, &TimeZone::UTC)] {
         let unsafe_characters = written.matches(super::super::escape::is_unsafe).count();
         assert_eq!(unsafe_characters, 1, "{written:?}");
     }
@@ -100,9 +99,27 @@ fn text_lines_are_for_people() {
 }
 
 #[test]
+fn people_are_not_told_twice() {
+    let mut line = Line { worded: true, ..line("foo: failed in step make: no disk") };
+    line.fields.insert("exit_code".into(), 4.into());
+    line.fields.insert("hint".into(), "Buy one.".into());
+    assert_eq!(
+        text(&line, false, &TimeZone::UTC),
+        "03:04:05 INFO  foo: failed in step make: no disk  hint=\"Buy one.\"\n"
+    );
+    assert!(json(&line, "run-1").contains("\"exit_code\":4"));
+}
+
+#[test]
 fn text_lines_of_output_begin_with_their_place() {
     let line = Line { output: true, ..placed("gcc -c hello.c") };
     assert_eq!(text(&line, false, &TimeZone::UTC), "03:04:05 INFO  foo make | gcc -c hello.c\n");
+}
+
+#[test]
+fn output_of_stage_1_says_so() {
+    let line = Line { output: true, ..line("upgrading glibc") };
+    assert_eq!(text(&line, false, &TimeZone::UTC), "03:04:05 INFO  image | upgrading glibc\n");
 }
 
 #[test]

@@ -47,10 +47,7 @@ fn without_an_exporter_there_are_no_ids_but_all_the_rest() {
     let [line] = seen.json().try_into().unwrap();
     assert_eq!((line.get("trace_id"), line.get("span_id")), (None, None));
     assert_eq!((&line["pkgbase"], &line["level"]), (&json!("foo"), &json!("warn")));
-    assert_eq!(
-        (&line["count"], &line["share"], &line["nan"]),
-        (&json!(3), &json!(0.5), &json!(null))
-    );
+    assert_eq!((&line["count"], &line["share"], &line["nan"]), (&json!(3), &json!(0.5), &json!(null)));
 }
 
 #[test]

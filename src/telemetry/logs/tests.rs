@@ -44,8 +44,7 @@ fn run(ending: Ending, entries: Vec<EntryOutcome>) -> Event {
 }
 
 fn logged(event: Event) -> Value {
-    let seen =
-        see(LogLevel::Debug, false, Format::Json, || LogObserver::new("run-1").observe(&event));
+    let seen = see(LogLevel::Debug, false, Format::Json, || LogObserver::new("run-1").observe(&event));
     let [line] = seen.json().try_into().unwrap();
     line
 }
@@ -121,8 +120,7 @@ fn the_last_line_of_a_run() {
         "run stopped after 1h 2m 3s, terminated (SIGTERM): 1 not reached",
         json!({ "exit_status": 143 }),
     );
-    let error =
-        RunError::new(RunErrorKind::Docker, "Docker does not answer", "Is the daemon running?");
+    let error = RunError::new(RunErrorKind::Docker, "Docker does not answer", "Is the daemon running?");
     assert_line(
         run(Ending::Failed { error }, vec![]),
         "error",
@@ -139,14 +137,8 @@ fn the_rest_is_said_in_passing() {
         (Event::ListRead { entries: 1, from: "http://x".into() }, "info"),
         (Event::Planned { to_do: 1, up_to_date: 2, skipped: 3 }, "info"),
         (Event::ImageProgress { what: "pulling".into(), bytes: None }, "debug"),
-        (
-            Event::ImageReady { image: "i".into(), how: "made", duration: Duration::from_secs(1) },
-            "info",
-        ),
-        (
-            Event::EntryStarted { number: 1, total: 2, name: "foo".into(), reason: "new".into() },
-            "info",
-        ),
+        (Event::ImageReady { image: "i".into(), how: "made", duration: Duration::from_secs(1) }, "info"),
+        (Event::EntryStarted { number: 1, total: 2, name: "foo".into(), reason: "new".into() }, "info"),
         (Event::StepStarted { step: Step::Make }, "debug"),
         (Event::StepFinished { step: Step::Make, duration: Duration::ZERO, ok: false }, "info"),
         (Event::Published { file: "f".into(), bytes: 1536 }, "info"),

@@ -61,11 +61,7 @@ fn what_cannot_be_done_is_named() {
         (("OTEL_SDK_DISABLED", "1"), BOTH, "`1`"),
         (("OTEL_TRACES_EXPORTER", "zipkin"), (None, BOTH.1), "OTEL_TRACES_EXPORTER: `zipkin`"),
         (("OTEL_TRACES_EXPORTER", "otlp,console"), BOTH, "`console`"),
-        (
-            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
-            (None, None),
-            "OTEL_EXPORTER_OTLP_PROTOCOL: `grpc`",
-        ),
+        (("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"), (None, None), "OTEL_EXPORTER_OTLP_PROTOCOL: `grpc`"),
         (("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"), (None, BOTH.1), "`http/json`"),
         (("OTEL_PROPAGATORS", "b3"), BOTH, "`b3`"),
     ];
@@ -75,10 +71,7 @@ fn what_cannot_be_done_is_named() {
         assert_eq!(settings.warnings.len(), 1, "{:?}", settings.warnings);
         assert!(settings.warnings[0].contains(named), "{:?}", settings.warnings);
     }
-    assert_eq!(
-        read(&[ENDPOINT, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]).warnings,
-        [""; 0]
-    );
+    assert_eq!(read(&[ENDPOINT, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]).warnings, [""; 0]);
 }
 
 #[test]

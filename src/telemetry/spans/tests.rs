@@ -51,11 +51,7 @@ fn the_tree_is_as_designed() {
         ("makepkg", "make"),
     ];
     for (child, parent) in parents {
-        assert_eq!(
-            seen.span(child).parent_span_id,
-            seen.span(parent).span_context.span_id(),
-            "{child}"
-        );
+        assert_eq!(seen.span(child).parent_span_id, seen.span(parent).span_context.span_id(), "{child}");
     }
     let root = seen.span("BUILD vieter");
     assert_eq!(root.span_kind, SpanKind::Server);
@@ -84,11 +80,8 @@ fn ids_of_tasks_are_unique() {
     let seen = see(LogLevel::Info, true, Format::Json, || {
         let _ = [step_span(Step::Make), step_span(Step::Make), exec_span("pacman")];
     });
-    let mut ids: Vec<_> = seen
-        .spans
-        .iter()
-        .map(|span| attribute(span, "cicd.pipeline.task.run.id").unwrap())
-        .collect();
+    let mut ids: Vec<_> =
+        seen.spans.iter().map(|span| attribute(span, "cicd.pipeline.task.run.id").unwrap()).collect();
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 3);
@@ -97,8 +90,7 @@ fn ids_of_tasks_are_unique() {
 #[test]
 fn entries_get_their_name_and_verdict() {
     let seen = see(LogLevel::Info, true, Format::Json, || {
-        let failure =
-            Failure::new(FailureKind::Build, "makepkg failed").at(Step::Make).exit_code(4);
+        let failure = Failure::new(FailureKind::Build, "makepkg failed").at(Step::Make).exit_code(4);
         let span = entry_span("https://example.org/foo.git", "extra", None);
         finish_entry(&span, &outcome(Verdict::Failed { failure }));
     });
@@ -152,8 +144,7 @@ fn runs_end_as_the_conventions_name_it() {
         (run(Ending::Failed { error }, vec![]), "error", "docker", "no daemon"),
     ];
     for (outcome, result, error_type, message) in cases {
-        let seen =
-            see(LogLevel::Info, true, Format::Json, || finish_run(&run_span("run-1"), &outcome));
+        let seen = see(LogLevel::Info, true, Format::Json, || finish_run(&run_span("run-1"), &outcome));
         let [span] = seen.spans.try_into().unwrap();
         assert_eq!(attribute(&span, "cicd.pipeline.result").as_deref(), Some(result));
         assert_eq!(attribute(&span, "error.type").as_deref(), Some(error_type));

@@ -1,0 +1,292 @@
+//! What is read from a PKGBUILD without running it is what makepkg says of it, or nothing.
+//!
+//! Needs Docker and an image with makepkg: `VIETER_TEST_BASE_IMAGE`, `archlinux:latest` by default.
+//! `VIETER_TEST_PKGBUILDS` is how many to make up, `VIETER_TEST_SEED` where to start.
+
+mod pkgbuild_generator;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use vieter::catalog::pkgbuild::{Facts, Reading, StaticPackage, Version, agrees, read, read_srcinfo};
+
+const ARCHITECTURE: &str = "x86_64";
+
+/// Asks makepkg about every PKGBUILD, as somebody who is not root, in memory: reading makepkg's
+/// hundred library files from a layered file system takes most of the time otherwise. makepkg exits
+/// with an error for those it refuses.
+const ASK: &str = r"
+cp -r /usr/share/makepkg /cases/library
+export LIBRARY=/cases/library MAKEPKG_LIBRARY=/cases/library
+ask() { cd $1 && makepkg --printsrcinfo >srcinfo 2>errors </dev/null; echo $? >status; }
+export -f ask
+ls -d /cases/[0-9]* | xargs -P 4 -n 1 timeout 60 bash -c 'ask $0' || true
+";
+
+fn docker(arguments: &[&str]) -> Output {
+    let output = Command::new("docker").args(arguments).output().expect("docker can be started");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "docker {arguments:?}: {errors}");
+    output
+}
+
+/// A container that is removed at the end, come what may.
+struct Container(String);
+
+impl Container {
+    fn start() -> Self {
+        let image = std::env::var("VIETER_TEST_BASE_IMAGE").ok().filter(|image| !image.is_empty());
+        let image = image.as_deref().unwrap_or("archlinux:latest");
+        let arguments = ["run", "--detach", "--init", "--network=none", "--ulimit=nofile=1024:4096"];
+        let memory = ["--tmpfs=/cases:mode=1777,exec"];
+        let output = docker(&[&arguments[..], &memory, &["--entrypoint=sleep", image, "3600"]].concat());
+        Self(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// Runs a script, with what it is given on its standard input. Returns what it prints.
+    fn run(&self, script: &str, input: &[u8]) -> Vec<u8> {
+        let mut child = Command::new("docker")
+            .args(["exec", "--interactive", "--user=nobody", "--env=HOME=/tmp"])
+            .args([&self.0, "bash", "-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("docker can be started");
+        let mut stdin = child.stdin.take().expect("it is piped");
+        stdin.write_all(input).expect("the script reads its input");
+        drop(stdin);
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{script}");
+        output.stdout
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        let removed = Command::new("docker").args(["rm", "--force", &self.0]).output();
+        drop(removed);
+    }
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
+/// Makes up PKGBUILDs, the same ones for the same seed.
+fn made_up(count: u64, seed: u64) -> Vec<String> {
+    let mut bytes = [7; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let strategy = pkgbuild_generator::pkgbuild();
+    let mut one = || strategy.new_tree(&mut runner).expect("it filters little").current();
+    (0..count).map(|_| one()).collect()
+}
+
+/// What `makepkg --printsrcinfo` printed, section by section.
+type Section = BTreeMap<String, Vec<String>>;
+
+fn sections(text: &str) -> Vec<(String, Section)> {
+    let mut sections: Vec<(String, Section)> = Vec::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let (key, value) = line.split_once(" =").expect("key = value");
+        let value = value.trim().to_owned();
+        match line.starts_with('\t') {
+            false => sections.push((value, Section::new())),
+            true => {
+                let (_, section) = sections.last_mut().expect("a section is open");
+                section.entry(key.trim().to_owned()).or_default().push(value);
+            }
+        }
+    }
+    sections
+}
+
+/// The facts in what makepkg printed. A key of a package without a value clears it.
+fn facts(text: &str) -> Facts {
+    let mut sections = sections(text).into_iter();
+    let (pkgbase, base) = sections.next().expect("a section for the package base");
+    let all = |section: &Section, key: &str| -> Option<Vec<String>> {
+        let values = section.get(key)?.iter();
+        Some(values.filter(|value| !value.is_empty()).cloned().collect())
+    };
+    let list = |package: Option<&Section>, arch: &[String], key: &str| {
+        let one = |key: &str| package.and_then(|p| all(p, key)).or_else(|| all(&base, key)).unwrap_or_default();
+        let mut list = one(key);
+        if arch.iter().any(|arch| arch == ARCHITECTURE) {
+            list.extend(one(&format!("{key}_{ARCHITECTURE}")));
+        }
+        list
+    };
+    let arch = all(&base, "arch").expect("architectures");
+    let one = |key: &str| all(&base, key).and_then(|values| values.into_iter().next());
+    let packages = sections.map(|(name, package)| {
+        let arch = all(&package, "arch").unwrap_or_else(|| arch.clone());
+        StaticPackage {
+            depends: list(Some(&package), &arch, "depends"),
+            provides: list(Some(&package), &arch, "provides"),
+            name,
+            arch,
+        }
+    });
+    Facts {
+        packages: packages.collect(),
+        depends: list(None, &arch, "depends"),
+        makedepends: list(None, &arch, "makedepends"),
+        checkdepends: list(None, &arch, "checkdepends"),
+        provides: list(None, &arch, "provides"),
+        options: all(&base, "options").unwrap_or_default(),
+        version: Version {
+            epoch: one("epoch").map(|e| e.parse().expect("a number")).filter(|epoch| *epoch > 0),
+            pkgver: one("pkgver").expect("a version"),
+            pkgrel: one("pkgrel").expect("a release"),
+        },
+        pkgbase,
+        arch: arch.clone(),
+    }
+}
+
+#[derive(Default, Debug)]
+struct Tally {
+    cases: usize,
+    valid: usize,
+    valid_without_pkgver: usize,
+    decided: usize,
+    certain_but_refused: usize,
+    identities: usize,
+    wrong: Vec<String>,
+    reasons: BTreeMap<String, usize>,
+}
+
+impl Tally {
+    fn wrong(&mut self, text: &str, what: &str) {
+        self.wrong.push(format!("{what}\n--- PKGBUILD\n{text}\n---"));
+    }
+
+    /// Holds one reading against what makepkg says; `None` if it refuses the PKGBUILD.
+    fn compare(&mut self, text: &str, makepkg: Option<&str>) {
+        self.cases += 1;
+        let reading = read(text.as_bytes(), ARCHITECTURE);
+        let Some(printed) = makepkg else {
+            if let Reading::Certain(_) = reading {
+                self.certain_but_refused += 1;
+                self.wrong(text, "certain, but makepkg refuses it");
+            }
+            return;
+        };
+        self.valid += 1;
+        let expected = facts(printed);
+        let has_pkgver = match &reading {
+            Reading::Certain(certain) => Some(certain.has_pkgver_function),
+            Reading::Declined(declined) => declined.has_pkgver_function,
+        };
+        self.valid_without_pkgver += usize::from(has_pkgver != Some(true));
+        match &reading {
+            Reading::Certain(certain) => {
+                self.decided += usize::from(!certain.has_pkgver_function);
+                if certain.facts != expected {
+                    self.wrong(text, &format!("{:#?}\nmakepkg: {expected:#?}", certain.facts));
+                }
+            }
+            Reading::Declined(declined) => {
+                let words = declined.reason.message.split(':').next().unwrap_or_default();
+                *self.reasons.entry(words.to_owned()).or_default() += 1;
+                if let Some(identity) = &declined.identity {
+                    self.identities += 1;
+                    if *identity != expected.identity() {
+                        self.wrong(text, &format!("{identity:#?}\nmakepkg: {expected:#?}"));
+                    }
+                }
+            }
+        }
+        self.compare_srcinfo(text, printed, &expected, &reading);
+    }
+
+    /// Holds the reading of a `.SRCINFO` against the same.
+    fn compare_srcinfo(&mut self, text: &str, printed: &str, expected: &Facts, reading: &Reading) {
+        let Ok(read) = read_srcinfo(printed.as_bytes(), ARCHITECTURE) else {
+            return;
+        };
+        let sorted = |mut facts: Facts| {
+            // The library keeps options and architectures in its own spelling and order.
+            facts.options.clear();
+            facts
+        };
+        if sorted(read.clone()) != sorted(expected.clone()) {
+            self.wrong(text, &format!(".SRCINFO {read:#?}\nmakepkg: {expected:#?}\n{printed}"));
+        }
+        let older = printed.replace("pkgrel = ", "pkgrel = 9");
+        let older = read_srcinfo(older.as_bytes(), ARCHITECTURE);
+        if older.is_ok_and(|older| agrees(&older, reading).is_ok()) {
+            self.wrong(text, "agrees with a .SRCINFO of another release");
+        }
+        if let Reading::Certain(certain) = reading
+            && !certain.has_pkgver_function
+            && let Err(disagreement) = agrees(&read, reading)
+        {
+            self.wrong(text, &format!("{disagreement}"));
+        }
+    }
+}
+
+/// Packs or unpacks an archive of a folder.
+fn tar(arguments: &[&str], folder: &Path) {
+    let status = Command::new("tar").args(arguments).current_dir(folder).status();
+    assert!(status.expect("tar can be started").success(), "tar {arguments:?}");
+}
+
+/// Asks makepkg about all of them in one container.
+fn ask_makepkg(texts: &[String]) -> Vec<Option<String>> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder.path();
+    for (number, text) in texts.iter().enumerate() {
+        let case = folder.join(format!("cases/{number:06}"));
+        std::fs::create_dir_all(&case).expect("a folder");
+        std::fs::write(case.join("PKGBUILD"), text).expect("a file");
+    }
+    tar(&["-cf", "cases.tar", "-C", "cases", "."], folder);
+    let archive = std::fs::read(folder.join("cases.tar")).expect("the archive");
+    let container = Container::start();
+    container.run("tar -x --no-same-owner --no-overwrite-dir -C /cases", &archive);
+    container.run(ASK, &[]);
+    let answers = container.run("cd /cases && tar -c [0-9]*", &[]);
+    drop(container);
+    std::fs::write(folder.join("answers.tar"), answers).expect("a file");
+    tar(&["-xf", "answers.tar", "-C", "cases"], folder);
+    let answer = |number: usize| {
+        let case = folder.join(format!("cases/{number:06}"));
+        let status = std::fs::read_to_string(case.join("status")).expect("makepkg was asked");
+        let srcinfo = std::fs::read(case.join("srcinfo")).expect("what it printed");
+        (status.trim() == "0").then(|| String::from_utf8_lossy(&srcinfo).into_owned())
+    };
+    (0..texts.len()).map(answer).collect()
+}
+
+#[test]
+fn what_is_read_without_running_is_what_makepkg_says() {
+    let texts = made_up(setting("VIETER_TEST_PKGBUILDS", 300), setting("VIETER_TEST_SEED", 1));
+    let answers = ask_makepkg(&texts);
+    let mut tally = Tally::default();
+    for (text, answer) in texts.iter().zip(&answers) {
+        tally.compare(text, answer.as_deref());
+    }
+    for wrong in tally.wrong.iter().take(5) {
+        eprintln!("{wrong}\n");
+    }
+    let Tally { cases, valid, valid_without_pkgver, decided, identities, .. } = tally;
+    eprintln!(
+        "{cases} made up, {valid} valid, {valid_without_pkgver} of them without pkgver(), {decided} of those decided, \
+         {identities} declined with the identity certain, {} wrong", tally.wrong.len()
+    );
+    let mut reasons: Vec<_> = tally.reasons.into_iter().collect();
+    reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    for (reason, count) in reasons.iter().take(25) {
+        eprintln!("{count:6} {reason}");
+    }
+    assert!(tally.wrong.is_empty());
+    assert!(decided * 4 > valid_without_pkgver, "hardly any was decided");
+}
