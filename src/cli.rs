@@ -22,4 +22,16 @@ pub enum Command {
     Plan,
     /// Show the settings in force and where each came from; secrets are masked
     Config,
+    /// Stay, and start a run every night (VIETER_SCHEDULE)
+    // `crond -f` is what the compose files of the first Vieter's image say.
+    #[command(alias = "crond")]
+    Cron {
+        /// Accepted for crond's sake: it always stays in the foreground
+        #[arg(short, hide = true)]
+        foreground: bool,
+    },
+    /// Tell whether the scheduler of this container is well
+    Healthcheck,
+    /// Look at everything that a run needs, and say how to mend what is wrong
+    Doctor,
 }

@@ -44,8 +44,7 @@ impl Done {
             Ok(Some(bytes)) => Database::parse(&bytes).await.unwrap_or_default(),
             _ => Database::default(),
         };
-        let satisfied =
-            |need: &Need| need.dependencies.iter().all(|wanted| has_satisfier(&database, wanted));
+        let satisfied = |need: &Need| need.dependencies.iter().all(|wanted| has_satisfier(&database, wanted));
         failed.into_iter().filter(|need| !satisfied(need)).map(|need| need.name).collect()
     }
 

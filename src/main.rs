@@ -6,10 +6,13 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use jiff::Timestamp;
 use vieter::cli::{Cli, Command};
 use vieter::config::{self, Config, ConfigError, PlanFormat, ProcessEnvironment};
+use vieter::doctor::{self, Findings};
 use vieter::event::{Events, Observer};
 use vieter::exit_status::ExitStatus;
+use vieter::nightly::{self, Health, Nights};
 use vieter::plan;
 use vieter::report::progress::Progress;
 use vieter::report::{self, Surroundings};
@@ -24,7 +27,8 @@ fn main() -> ExitCode {
     };
     let status = match cli.command {
         Command::Config => show_config(),
-        Command::Build | Command::Plan => with_config(cli.command),
+        Command::Healthcheck => healthcheck(),
+        Command::Build | Command::Plan | Command::Doctor | Command::Cron { .. } => with_config(cli.command),
     };
     status.into()
 }
@@ -52,6 +56,15 @@ fn show_config() -> ExitStatus {
     }
 }
 
+/// Needs no valid configuration but the place of the status file: an unhealthy one is the scheduler's to
+/// report.
+fn healthcheck() -> ExitStatus {
+    let path = Config::load(&ProcessEnvironment).ok().and_then(|config| config.nightly.status_file);
+    let health = Health::judge(&path.unwrap_or_else(nightly::default_path), Timestamp::now());
+    println!("{}", health.message);
+    if health.healthy { ExitStatus::Success } else { ExitStatus::SomeFailed }
+}
+
 fn with_config(command: Command) -> ExitStatus {
     let config = match Config::load(&ProcessEnvironment) {
         Ok(config) => config,
@@ -77,6 +90,11 @@ fn events(config: &Config, run_id: &str, telemetry: &Telemetry, progress: &Progr
     observers.extend(report::observers(&config.output, Surroundings::new(&ProcessEnvironment)));
     observers.extend(progress.observer());
     Events::new(observers)
+}
+
+fn show_findings(findings: &Findings) -> ExitStatus {
+    let _ = std::io::stdout().write_all(findings.text().as_bytes());
+    if findings.all_well() { ExitStatus::Success } else { ExitStatus::Unavailable }
 }
 
 async fn show_plan(config: &Config, run: Run<'_>, shutdown: &Shutdown) -> ExitStatus {
@@ -109,26 +127,31 @@ fn run(command: Command, config: &Config, events: &Events, run_id: &str) -> Exit
             return ExitStatus::Internal;
         }
     };
-    let span = telemetry::run_span(run_id);
     let work = async {
-        let shutdown = Shutdown::listen(config.build.run_timeout.limit())?;
-        let run = Run::new(config, events, run_id);
-        if command == Command::Plan {
-            return Ok(show_plan(config, run, &shutdown).await);
+        let deadline = config.build.run_timeout.limit().filter(|_| command == Command::Build);
+        let shutdown = Shutdown::listen(deadline)?;
+        match command {
+            Command::Plan => Ok(show_plan(config, Run::new(config, events, run_id), &shutdown).await),
+            Command::Doctor => Ok(show_findings(&doctor::examine(config, run_id, events).await)),
+            Command::Cron { .. } => Nights::new(config).keep(&shutdown).await,
+            Command::Build | Command::Config | Command::Healthcheck => {
+                let build = async {
+                    let outcome = Run::new(config, events, run_id).build(&shutdown).await;
+                    telemetry::finish_run(&tracing::Span::current(), &outcome);
+                    Ok(outcome.exit_status())
+                };
+                tracing::Instrument::instrument(build, telemetry::run_span(run_id)).await
+            }
         }
-        let outcome = run.build(&shutdown).await;
-        telemetry::finish_run(&tracing::Span::current(), &outcome);
-        std::io::Result::Ok(outcome.exit_status())
     };
     // A panic anywhere below is a bug: it is in the log by now, and the status says so.
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        runtime.block_on(tracing::Instrument::instrument(work, span))
-    }));
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(work)));
     match result {
         Ok(Ok(status)) => status,
         Ok(Err(error)) => {
-            tracing::error!("signals cannot be listened to: {error}");
-            ExitStatus::Internal
+            let error: std::io::Error = error;
+            tracing::error!("{error}");
+            ExitStatus::Usage
         }
         Err(_) => ExitStatus::Internal,
     }

@@ -9,10 +9,10 @@ use tracing::Instrument as _;
 
 use crate::build::{Task, Workshop};
 use crate::config::{Config, ServerAddress};
+use crate::done::Done;
 use crate::engine::{self, Engine, EngineError};
 use crate::event::{Event, Events};
 use crate::image;
-use crate::done::Done;
 use crate::lock::Lock;
 use crate::outcome::{Ending, EntryOutcome, RunError, RunErrorKind, RunOutcome, Verdict};
 use crate::plan::{Decision, Plan, Planned};
@@ -129,7 +129,7 @@ impl<'a> Run<'a> {
     }
 
     async fn connect(&self) -> Result<Arc<Engine>, RunError> {
-        let wait = self.config.image.docker_wait.0;
+        let wait = self.config.docker.docker_wait.0;
         let waiting = |error: &EngineError| self.events.warn(format!("{error}; waiting for it"));
         let engine = engine::connect(self.run_id, wait, waiting).await.map_err(|error| {
             let hint = "is Docker running, DOCKER_HOST right, and may this user use its socket?";
@@ -140,11 +140,10 @@ impl<'a> Run<'a> {
     }
 
     async fn workshop(&self, engine: Arc<Engine>, server: Arc<PackageServer>) -> Result<Workshop, RunError> {
-        let settings = &self.config.build;
         let span = telemetry::image_span();
+        let network = self.config.docker.network.as_deref();
         let work = async {
-            let prepared =
-                image::prepare(&engine, &self.config.image, settings.network.as_deref(), self.events).await;
+            let prepared = image::prepare(&engine, &self.config.image, network, self.events).await;
             match &prepared {
                 Ok(_) => telemetry::succeed(&tracing::Span::current()),
                 Err(error) => telemetry::fail(&tracing::Span::current(), "image", &error.message),
@@ -158,7 +157,8 @@ impl<'a> Run<'a> {
             engine,
             image,
             server,
-            settings: settings.clone(),
+            network: self.config.docker.network.clone(),
+            settings: self.config.build.clone(),
             selection: self.config.selection.clone(),
             events: self.events.clone(),
         })
@@ -268,7 +268,7 @@ fn outcome_of(planned: &Planned, verdict: Verdict) -> EntryOutcome {
 }
 
 /// The package server that the configuration names.
-fn open_server(config: &Config) -> Result<PackageServer, RunError> {
+pub(crate) fn open_server(config: &Config) -> Result<PackageServer, RunError> {
     let settings = &config.server;
     match (&settings.address, &settings.api_key) {
         (ServerAddress::Directory(root), _) => Ok(PackageServer::Directory(Directory::new(root.clone()))),
@@ -288,7 +288,11 @@ fn open_server(config: &Config) -> Result<PackageServer, RunError> {
 }
 
 /// The list: from the file where one is named, else from the server.
-async fn read_list(config: &Config, server: &PackageServer, events: &Events) -> Result<List, RunError> {
+pub(crate) async fn read_list(
+    config: &Config,
+    server: &PackageServer,
+    events: &Events,
+) -> Result<List, RunError> {
     let (list, from) = match (&config.server.repos_file, server) {
         (Some(path), _) => {
             let failed = |why: String| {
@@ -313,4 +317,12 @@ async fn read_list(config: &Config, server: &PackageServer, events: &Events) -> 
     };
     events.emit(Event::ListRead { entries: list.len(), from });
     Ok(list)
+}
+
+/// Where the list comes from.
+pub(crate) fn list_source(config: &Config) -> String {
+    match &config.server.repos_file {
+        Some(path) => path.display().to_string(),
+        None => config.server.address.to_string(),
+    }
 }

@@ -106,9 +106,7 @@ impl<'a> Surveyor<'a> {
 
     fn know(&self, files: &PackageFiles, folder: &str) -> Looked {
         match &files.pkgbuild {
-            Some(pkgbuild) => {
-                Looked::Known(Knowledge::of(pkgbuild, files.srcinfo.as_deref(), self.arch))
-            }
+            Some(pkgbuild) => Looked::Known(Knowledge::of(pkgbuild, files.srcinfo.as_deref(), self.arch)),
             None => Looked::Failed(git::no_pkgbuild((!folder.is_empty()).then_some(folder))),
         }
     }
@@ -176,9 +174,7 @@ impl<'a> Surveyor<'a> {
         let databases = Databases { surveyor: self, known: Mutex::default() };
         let databases = &databases;
         stream::iter(draft.questions())
-            .map(|(number, repo, packages)| async move {
-                (number, databases.answer(&repo, packages).await)
-            })
+            .map(|(number, repo, packages)| async move { (number, databases.answer(&repo, packages).await) })
             .buffer_unordered(self.at_once())
             .collect()
             .await

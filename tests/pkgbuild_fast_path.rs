@@ -90,39 +90,40 @@ fn made_up(count: u64, seed: u64) -> Vec<String> {
 /// What `makepkg --printsrcinfo` printed, section by section.
 type Section = BTreeMap<String, Vec<String>>;
 
-fn sections(text: &str) -> Vec<(String, Section)> {
+/// `None` if that is no `.SRCINFO`: a PKGBUILD may print, or end makepkg, by itself.
+fn sections(text: &str) -> Option<Vec<(String, Section)>> {
     let mut sections: Vec<(String, Section)> = Vec::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        let (key, value) = line.split_once(" =").expect("key = value");
+        let (key, value) = line.split_once(" =")?;
         let value = value.trim().to_owned();
-        match line.starts_with('\t') {
-            false => sections.push((value, Section::new())),
-            true => {
-                let (_, section) = sections.last_mut().expect("a section is open");
-                section.entry(key.trim().to_owned()).or_default().push(value);
-            }
+        if line.starts_with('\t') {
+            let (_, section) = sections.last_mut()?;
+            section.entry(key.trim().to_owned()).or_default().push(value);
+        } else {
+            sections.push((value, Section::new()));
         }
     }
-    sections
+    (!sections.is_empty()).then_some(sections)
 }
 
 /// The facts in what makepkg printed. A key of a package without a value clears it.
-fn facts(text: &str) -> Facts {
-    let mut sections = sections(text).into_iter();
-    let (pkgbase, base) = sections.next().expect("a section for the package base");
+fn facts(text: &str) -> Option<Facts> {
+    let mut sections = sections(text)?.into_iter();
+    let (pkgbase, base) = sections.next()?;
     let all = |section: &Section, key: &str| -> Option<Vec<String>> {
         let values = section.get(key)?.iter();
         Some(values.filter(|value| !value.is_empty()).cloned().collect())
     };
     let list = |package: Option<&Section>, arch: &[String], key: &str| {
-        let one = |key: &str| package.and_then(|p| all(p, key)).or_else(|| all(&base, key)).unwrap_or_default();
+        let one =
+            |key: &str| package.and_then(|p| all(p, key)).or_else(|| all(&base, key)).unwrap_or_default();
         let mut list = one(key);
         if arch.iter().any(|arch| arch == ARCHITECTURE) {
             list.extend(one(&format!("{key}_{ARCHITECTURE}")));
         }
         list
     };
-    let arch = all(&base, "arch").expect("architectures");
+    let arch = all(&base, "arch")?;
     let one = |key: &str| all(&base, key).and_then(|values| values.into_iter().next());
     let packages = sections.map(|(name, package)| {
         let arch = all(&package, "arch").unwrap_or_else(|| arch.clone());
@@ -133,7 +134,7 @@ fn facts(text: &str) -> Facts {
             arch,
         }
     });
-    Facts {
+    Some(Facts {
         packages: packages.collect(),
         depends: list(None, &arch, "depends"),
         makedepends: list(None, &arch, "makedepends"),
@@ -141,13 +142,13 @@ fn facts(text: &str) -> Facts {
         provides: list(None, &arch, "provides"),
         options: all(&base, "options").unwrap_or_default(),
         version: Version {
-            epoch: one("epoch").map(|e| e.parse().expect("a number")).filter(|epoch| *epoch > 0),
-            pkgver: one("pkgver").expect("a version"),
-            pkgrel: one("pkgrel").expect("a release"),
+            epoch: one("epoch").and_then(|epoch| epoch.parse().ok()).filter(|epoch| *epoch > 0),
+            pkgver: one("pkgver")?,
+            pkgrel: one("pkgrel")?,
         },
         pkgbase,
         arch: arch.clone(),
-    }
+    })
 }
 
 #[derive(Default, Debug)]
@@ -156,7 +157,6 @@ struct Tally {
     valid: usize,
     valid_without_pkgver: usize,
     decided: usize,
-    certain_but_refused: usize,
     identities: usize,
     wrong: Vec<String>,
     reasons: BTreeMap<String, usize>,
@@ -167,19 +167,22 @@ impl Tally {
         self.wrong.push(format!("{what}\n--- PKGBUILD\n{text}\n---"));
     }
 
-    /// Holds one reading against what makepkg says; `None` if it refuses the PKGBUILD.
-    fn compare(&mut self, text: &str, makepkg: Option<&str>) {
+    /// Holds one reading against what makepkg says, or why it refuses the PKGBUILD.
+    fn compare(&mut self, text: &str, makepkg: &Result<String, String>) {
         self.cases += 1;
         let reading = read(text.as_bytes(), ARCHITECTURE);
-        let Some(printed) = makepkg else {
-            if let Reading::Certain(_) = reading {
-                self.certain_but_refused += 1;
-                self.wrong(text, "certain, but makepkg refuses it");
+        let printed = makepkg.as_ref().map(|printed| (printed, facts(printed)));
+        let (printed, expected) = match printed {
+            Ok((printed, Some(expected))) => (printed, expected),
+            Err(errors) if matches!(reading, Reading::Certain(_)) => {
+                return self.wrong(text, &format!("certain, but makepkg refuses it: {errors}"));
             }
-            return;
+            Ok((printed, None)) if matches!(reading, Reading::Certain(_)) => {
+                return self.wrong(text, &format!("certain, but makepkg prints {printed}"));
+            }
+            _ => return,
         };
         self.valid += 1;
-        let expected = facts(printed);
         let has_pkgver = match &reading {
             Reading::Certain(certain) => Some(certain.has_pkgver_function),
             Reading::Declined(declined) => declined.has_pkgver_function,
@@ -240,7 +243,7 @@ fn tar(arguments: &[&str], folder: &Path) {
 }
 
 /// Asks makepkg about all of them in one container.
-fn ask_makepkg(texts: &[String]) -> Vec<Option<String>> {
+fn ask_makepkg(texts: &[String]) -> Vec<Result<String, String>> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let folder = folder.path();
     for (number, text) in texts.iter().enumerate() {
@@ -260,8 +263,8 @@ fn ask_makepkg(texts: &[String]) -> Vec<Option<String>> {
     let answer = |number: usize| {
         let case = folder.join(format!("cases/{number:06}"));
         let status = std::fs::read_to_string(case.join("status")).expect("makepkg was asked");
-        let srcinfo = std::fs::read(case.join("srcinfo")).expect("what it printed");
-        (status.trim() == "0").then(|| String::from_utf8_lossy(&srcinfo).into_owned())
+        let read = |name| String::from_utf8_lossy(&std::fs::read(case.join(name)).expect(name)).into_owned();
+        if status.trim() == "0" { Ok(read("srcinfo")) } else { Err(read("errors")) }
     };
     (0..texts.len()).map(answer).collect()
 }
@@ -272,7 +275,7 @@ fn what_is_read_without_running_is_what_makepkg_says() {
     let answers = ask_makepkg(&texts);
     let mut tally = Tally::default();
     for (text, answer) in texts.iter().zip(&answers) {
-        tally.compare(text, answer.as_deref());
+        tally.compare(text, answer);
     }
     for wrong in tally.wrong.iter().take(5) {
         eprintln!("{wrong}\n");
@@ -280,7 +283,8 @@ fn what_is_read_without_running_is_what_makepkg_says() {
     let Tally { cases, valid, valid_without_pkgver, decided, identities, .. } = tally;
     eprintln!(
         "{cases} made up, {valid} valid, {valid_without_pkgver} of them without pkgver(), {decided} of those decided, \
-         {identities} declined with the identity certain, {} wrong", tally.wrong.len()
+         {identities} declined with the identity certain, {} wrong",
+        tally.wrong.len()
     );
     let mut reasons: Vec<_> = tally.reasons.into_iter().collect();
     reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));

@@ -7,6 +7,7 @@ use crate::catalog::pkgbuild::{Facts, read_srcinfo};
 use crate::outcome::{Failure, FailureKind, Verdict};
 use crate::plan;
 use crate::server::{PackageId, ServerError};
+use crate::telemetry;
 
 /// A package that makepkg promises to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +69,7 @@ impl Session<'_> {
     pub async fn check_step(&self, directory: &str) -> StepResult<Checked> {
         let (facts, listed) = tokio::try_join!(self.facts(directory), self.package_list(directory))?;
         let (pkgbase, arch) = (&facts.pkgbase, &self.workshop.engine.info.arch);
+        telemetry::name_entry(&self.span, pkgbase);
         self.record().pkgbase = Some(pkgbase.clone());
         self.record().version = Some(facts.full_version());
         if let Some(reason) = plan::unwanted(&self.workshop.selection, pkgbase) {

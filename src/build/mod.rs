@@ -46,6 +46,8 @@ pub struct Workshop {
     pub server: Arc<PackageServer>,
     /// Adds packages to a static repository.
     pub repo_add: RepoAdd,
+    /// The network of the build containers, or Docker's default.
+    pub network: Option<String>,
     /// Limits and options.
     pub settings: Settings,
     /// What the user wants to be built.
@@ -143,7 +145,7 @@ impl Workshop {
                 nofile: settings.nofile.0.into(),
             },
             isolation: Isolation::Hostile,
-            network: settings.network.clone(),
+            network: self.network.clone(),
             volumes: Vec::new(),
         }
     }

@@ -38,6 +38,8 @@ pub(super) struct Session<'a> {
     pub workshop: &'a Workshop,
     pub task: &'a Task,
     container: OnceCell<Container>,
+    /// The entry's span.
+    pub span: tracing::Span,
     record: Mutex<Record>,
     log: Mutex<Budget>,
 }
@@ -48,6 +50,7 @@ impl<'a> Session<'a> {
             workshop,
             task,
             container: OnceCell::new(),
+            span: tracing::Span::current(),
             record: Mutex::default(),
             log: Mutex::new(Budget::new(workshop.settings.log_limit.limit())),
         }
@@ -148,6 +151,7 @@ impl<'a> Session<'a> {
         let exec = Exec { user, command, env: &env, directory, idle, capture };
         let step = self.record().current_step;
         let span = telemetry::exec_span(name);
+        telemetry::container(&span, container.id());
         let run = async {
             let ran = container.exec(exec, |line| self.log_line(step, line)).await;
             let ran = ran.map_err(engine_failure)?;

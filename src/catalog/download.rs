@@ -8,7 +8,6 @@ use super::GitUrl;
 use super::git::{Fetched, LARGEST_FILE};
 use crate::outcome::{Failure, FailureKind};
 
-
 /// Downloads the file and makes a tree of it.
 ///
 /// # Errors

@@ -62,11 +62,7 @@ impl Fetched {
     ///
     /// # Errors
     /// When Git's store cannot be read.
-    pub async fn read(
-        &self,
-        url: &GitUrl,
-        folders: &[&str],
-    ) -> Result<Vec<PackageFiles>, Failure> {
+    pub async fn read(&self, url: &GitUrl, folders: &[&str]) -> Result<Vec<PackageFiles>, Failure> {
         let git = Git { url, directory: self.directory.path() };
         let mut wanted = Vec::new();
         for folder in folders {
@@ -96,8 +92,7 @@ pub fn package_directory(tree: &Path, path: Option<&str>) -> Result<PathBuf, Fai
     let mut directory = tree.to_owned();
     for part in path.into_iter().flat_map(|path| path.split('/')) {
         directory.push(part);
-        let is_directory =
-            directory.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_dir());
+        let is_directory = directory.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_dir());
         if !is_directory {
             return Err(no_pkgbuild(path));
         }

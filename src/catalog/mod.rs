@@ -1,8 +1,8 @@
 //! What there is to build: the repository entries, and what can be learnt of each from outside.
 
+pub mod cache;
 mod download;
 mod entry;
-pub mod cache;
 pub mod git;
 mod list;
 pub mod pkgbuild;

@@ -9,11 +9,11 @@ use std::fmt;
 use std::num::NonZeroU32;
 
 pub use resolve::{Environment, Problem, ProcessEnvironment, Source};
-pub use settings::{Build, Image, Output, Plan, Selection, Server, VARIABLES, Variable};
+pub use settings::{Build, Docker, Image, Nightly, Output, Plan, Selection, Server, VARIABLES, Variable};
 pub use table::{effective, reference};
 pub use values::{
-    Count, Cpus, Force, LogFormat, LogLevel, Patterns, Period, PlanFormat, PullPolicy, Secret, ServerAddress,
-    Shard, Size, Switch,
+    Count, Cpus, Force, LogFormat, LogLevel, Patterns, Period, PlanFormat, PullPolicy, Schedule, Secret,
+    ServerAddress, Shard, Size, Switch, Timezone,
 };
 
 /// What the names of all settings begin with.
@@ -24,6 +24,8 @@ pub const PREFIX: &str = "VIETER_";
 pub struct Config {
     /// Package server and list.
     pub server: Server,
+    /// The Docker daemon.
+    pub docker: Docker,
     /// Builder image.
     pub image: Image,
     /// Builds and their limits.
@@ -34,6 +36,8 @@ pub struct Config {
     pub plan: Plan,
     /// Logs, reports, locking.
     pub output: Output,
+    /// The nightly container.
+    pub nightly: Nightly,
     /// Things that look wrong but do not keep the program from working.
     pub warnings: Vec<String>,
 }
@@ -73,11 +77,13 @@ impl Config {
         let read = || -> envy::Result<Self> {
             Ok(Self {
                 server: settings::section(values)?,
+                docker: settings::section(values)?,
                 image: settings::section(values)?,
                 build: settings::section(values)?,
                 selection: settings::section(values)?,
                 plan: settings::section(values)?,
                 output: settings::section(values)?,
+                nightly: settings::section(values)?,
                 warnings: resolved.warnings.clone(),
             })
         };

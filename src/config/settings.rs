@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::values::{
-    Count, Cpus, Force, LogFormat, LogLevel, Patterns, Period, PlanFormat, PullPolicy, Secret, ServerAddress,
-    Shard, Size, Switch,
+    Count, Cpus, Force, LogFormat, LogLevel, Patterns, Period, PlanFormat, PullPolicy, Schedule, Secret,
+    ServerAddress, Shard, Size, Switch, Timezone,
 };
 
 /// One environment variable as the documentation shows it.
@@ -121,10 +121,17 @@ sections! {
         upload_logs: [Switch] = "true",
     }
 
+    /// Docker.
+    Docker {
+        /// How long to wait for a Docker daemon that is not up yet. Which daemon it is, `DOCKER_HOST`,
+        /// `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` say, as for the `docker` command.
+        docker_wait: [Period] = "15s",
+        /// The Docker network of the containers. Unset: Docker's default.
+        network: [Option<String>],
+    }
+
     /// Builder image.
     Image {
-        /// How long to wait for a Docker daemon that is not up yet.
-        docker_wait: [Period] = "15s",
         /// The image that the builder image is made from.
         base_image: [String] = "archlinux:latest",
         /// When the base image is pulled: `always`, `missing` or `never`.
@@ -156,8 +163,6 @@ sections! {
         /// How much output of one repository entry is logged and kept; what comes after it is counted
         /// and dropped. `0`: no limit.
         log_limit: [Size] = "16M",
-        /// The Docker network of the containers. Unset: Docker's default.
-        network: [Option<String>],
         /// `PACKAGER` for makepkg, such as `Jane Doe <jane@example.org>`.
         packager: [Option<String>],
         /// Make and publish `-debug` packages.
@@ -210,5 +215,20 @@ sections! {
         /// The file that keeps two runs from working at once. Unset: one in the system's directory
         /// for temporary files, named after the package server and the shard.
         lock_file: [Option<PathBuf>],
+    }
+
+    /// The nightly container.
+    Nightly {
+        /// When `vieter cron` starts a run: a cron expression of five fields.
+        schedule: [Schedule] = "0 3 * * *",
+        /// The time zone of the schedule, such as `Europe/Brussels`. Unset: that of `TZ`, else UTC.
+        timezone: [Option<Timezone>],
+        /// Each run starts up to this much later, by chance, so that many builders do not start at once.
+        jitter: [Period] = "0s",
+        /// Also start a run at once when `vieter cron` starts.
+        run_at_start: [Switch] = "false",
+        /// Where `vieter cron` notes what it does, for `vieter healthcheck`. Unset: `vieter-status.json`
+        /// in the system's directory for temporary files.
+        status_file: [Option<PathBuf>],
     }
 }

@@ -10,6 +10,7 @@ use super::{Config, ConfigError};
 fn heading(section: &str) -> &'static str {
     match section {
         "Server" => "Package server and list",
+        "Docker" => "Docker",
         "Image" => "Builder image",
         "Build" => "Builds and their limits",
         "Selection" => "What is built",

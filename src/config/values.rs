@@ -35,6 +35,8 @@ deserialize_from_str!(
     Patterns,
     Force,
     Shard,
+    Schedule,
+    Timezone,
 );
 
 /// A yes-or-no setting.
@@ -366,5 +368,35 @@ impl FromStr for Shard {
 impl fmt::Display for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.index, self.count)
+    }
+}
+
+/// When runs start: a cron expression of five fields (minute, hour, day of month, month, day of week).
+#[derive(Debug, Clone)]
+pub struct Schedule(pub croner::Cron);
+
+impl FromStr for Schedule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(cron) => Ok(Self(cron)),
+            Err(error) => Err(format!("expected a cron expression such as `0 3 * * *`: {error}")),
+        }
+    }
+}
+
+/// A time zone by its name in the IANA database.
+#[derive(Debug, Clone)]
+pub struct Timezone(pub jiff::tz::TimeZone);
+
+impl FromStr for Timezone {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match jiff::tz::TimeZone::get(text) {
+            Ok(zone) => Ok(Self(zone)),
+            Err(_) => Err("expected the name of a time zone such as Europe/Brussels or UTC".into()),
+        }
     }
 }

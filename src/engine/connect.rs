@@ -56,7 +56,7 @@ async fn try_connect(run_id: &str) -> Result<Engine, EngineError> {
 }
 
 /// Where the daemon is looked for.
-pub(super) fn docker_host() -> String {
+pub fn docker_host() -> String {
     std::env::var("DOCKER_HOST")
         .ok()
         .filter(|host| !host.is_empty())

@@ -80,6 +80,15 @@ impl Engine {
         }
     }
 
+    /// Asks the image's registry for it, without pulling.
+    ///
+    /// # Errors
+    /// When the registry cannot be reached, does not have it or refuses.
+    pub async fn is_in_registry(&self, image: &str) -> Result<(), EngineError> {
+        let asked = self.docker.inspect_registry_image(image, None).await;
+        asked.map(drop).map_err(failed(format!("find {image} in its registry")))
+    }
+
     /// The builder images on the daemon: those that carry our labels.
     ///
     /// # Errors

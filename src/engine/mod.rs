@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bollard::Docker;
 
 pub use archive::{TarReader, TarSender};
-pub use connect::connect;
+pub use connect::{connect, docker_host};
 pub use container::{Container, ContainerSpec, Isolation, Limits};
 pub use exec::{Exec, Ran};
 pub use image::{ImageFacts, PullProgress};
@@ -89,6 +89,11 @@ impl Engine {
     /// The run on whose behalf containers are made.
     pub fn run_id(&self) -> &str {
         &self.run_id
+    }
+
+    /// The daemon's clock, where it tells.
+    pub async fn system_time(&self) -> Option<jiff::Timestamp> {
+        self.docker.info().await.ok()?.system_time?.parse().ok()
     }
 
     fn live(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {

@@ -79,9 +79,8 @@ pub fn draft(surveyed: Vec<Surveyed>, selection: &Selection, arch: &str) -> Draf
     let nodes: Vec<Node> = surveyed.iter().map(Surveyed::node).collect();
     let needs = graph::needs(&nodes);
     let names: Vec<String> = surveyed.iter().map(Surveyed::name).collect();
-    let shards = selection
-        .shard
-        .map(|ours| (ours, shard::divide(&graph::components(&needs), &names, ours.count)));
+    let shards =
+        selection.shard.map(|ours| (ours, shard::divide(&graph::components(&needs), &names, ours.count)));
     let decisions = surveyed.iter().enumerate().map(|(number, surveyed)| {
         if let Some((ours, shards)) = &shards
             && shards[number] != ours.index

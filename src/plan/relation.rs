@@ -19,8 +19,8 @@ impl<'a> Relation<'a> {
         // `optdepends` style descriptions never stand here, but a colon may be part of a version.
         let end = text.find(['<', '>', '=']).unwrap_or(text.len());
         let (name, constraint) = text.split_at(end);
-        let constraint = (!constraint.is_empty())
-            .then(|| (constraint, VersionRequirement::from_str(constraint).ok()));
+        let constraint =
+            (!constraint.is_empty()).then(|| (constraint, VersionRequirement::from_str(constraint).ok()));
         Self { name, constraint }
     }
 

@@ -40,7 +40,8 @@ pub fn divide(components: &[Vec<usize>], names: &[String], count: u32) -> Vec<u3
 }
 
 fn score(key: &str, shard: u32) -> u64 {
-    let digest = Sha256::new().chain_update(key).chain_update([0]).chain_update(shard.to_le_bytes()).finalize();
+    let digest =
+        Sha256::new().chain_update(key).chain_update([0]).chain_update(shard.to_le_bytes()).finalize();
     digest.iter().take(8).fold(0, |score, &byte| score << 8 | u64::from(byte))
 }
 

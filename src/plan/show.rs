@@ -39,10 +39,8 @@ pub fn table(plan: &Plan) -> String {
     let widths = [width(0), width(1), width(2)];
     let mut text = String::new();
     for [name, version, decision, reason] in std::iter::once(&header).chain(&rows) {
-        let line = format!(
-            "{name:0$}  {version:1$}  {decision:2$}  {reason}",
-            widths[0], widths[1], widths[2]
-        );
+        let line =
+            format!("{name:0$}  {version:1$}  {decision:2$}  {reason}", widths[0], widths[1], widths[2]);
         let _ = writeln!(text, "{}", line.trim_end());
     }
     for cycle in &plan.cycles {

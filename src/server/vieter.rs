@@ -9,6 +9,7 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::{Body, Method, Response, StatusCode, header};
 use serde_json::Value;
 use tokio_util::io::{ReaderStream, StreamReader};
@@ -199,6 +200,14 @@ impl Vieter {
             Ok(Some(bytes))
         };
         attempt.retry(self.backoff()).when(ServerError::is_transient).await
+    }
+
+    /// How far our clock is ahead of the server's, where it tells.
+    pub async fn clock_skew(&self, now: Timestamp) -> Option<SignedDuration> {
+        let response = self.send(Method::GET, &self.address, false).await.ok()?;
+        let date = response.headers().get(header::DATE)?.to_str().ok()?;
+        let theirs = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
+        Some(now.duration_since(theirs))
     }
 
     /// One package file.

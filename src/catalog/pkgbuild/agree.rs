@@ -33,9 +33,7 @@ pub enum Disagreement {
 /// [`Disagreement`], if they differ or if anything of that is in doubt.
 pub fn agrees(srcinfo: &Facts, pkgbuild: &Reading) -> Result<(), Disagreement> {
     match pkgbuild {
-        Reading::Certain(certain) if certain.has_pkgver_function => {
-            Err(Disagreement::PkgverFunction)
-        }
+        Reading::Certain(certain) if certain.has_pkgver_function => Err(Disagreement::PkgverFunction),
         Reading::Certain(certain) => {
             same_identity(&srcinfo.identity(), &certain.facts.identity())?;
             same_relations(srcinfo, &certain.facts)
@@ -52,11 +50,7 @@ fn same(what: &'static str, srcinfo: String, pkgbuild: String) -> Result<(), Dis
     if srcinfo == pkgbuild {
         return Ok(());
     }
-    Err(Disagreement::Differs {
-        what,
-        srcinfo,
-        pkgbuild,
-    })
+    Err(Disagreement::Differs { what, srcinfo, pkgbuild })
 }
 
 fn same_identity(srcinfo: &Identity, pkgbuild: &Identity) -> Result<(), Disagreement> {

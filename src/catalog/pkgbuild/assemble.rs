@@ -25,10 +25,7 @@ pub(super) fn assemble(scan: &Scan<'_>, source: &Source<'_>, architecture: &str)
         Some(problem) => Err(problem),
         None => Ok(()),
     };
-    let assembly = Assembly {
-        variables: &scan.variables,
-        architecture,
-    };
+    let assembly = Assembly { variables: &scan.variables, architecture };
     let answer = assembly.answer(scan, source);
     let (facts, identity) = match answer {
         Ok((facts, doubt, identity)) => (doubt.map_or(Ok(facts), Err), Some(identity)),
@@ -36,10 +33,7 @@ pub(super) fn assemble(scan: &Scan<'_>, source: &Source<'_>, architecture: &str)
     };
     let certain = sound.is_ok();
     match sound.and(facts) {
-        Ok(facts) => Reading::Certain(StaticPkgbuild {
-            facts,
-            has_pkgver_function,
-        }),
+        Ok(facts) => Reading::Certain(StaticPkgbuild { facts, has_pkgver_function }),
         Err(reason) => Reading::Declined(Declined {
             reason,
             hints: assembly.hints(),
@@ -103,13 +97,10 @@ struct Assembly<'a> {
 
 impl Assembly<'_> {
     /// The facts, what is in doubt about them, and what is certain whatever that is.
-    fn answer(
-        &self,
-        scan: &Scan<'_>,
-        source: &Source<'_>,
-    ) -> Sure<(Facts, Option<Reason>, Identity)> {
+    fn answer(&self, scan: &Scan<'_>, source: &Source<'_>) -> Sure<(Facts, Option<Reason>, Identity)> {
         let mut identity = self.identity()?;
-        let mut doubt = self.check_kinds(&identity.arch).err();
+        let kinds = self.check_kinds(&identity.arch);
+        let mut doubt = kinds.and_then(|()| self.check_other_architectures(&identity.arch)).err();
         let base = self.base(&identity).unwrap_or_else(|reason| {
             doubt.get_or_insert(reason);
             Facts::default()
@@ -171,9 +162,7 @@ impl Assembly<'_> {
         let invalid = |name: &str| Err(Reason::new(format!("{name} is missing or invalid"), None));
         let names = self.names()?;
         let distinct: BTreeSet<&String> = names.iter().collect();
-        if names.is_empty()
-            || distinct.len() < names.len()
-            || !names.iter().all(|name| rules::is_name(name))
+        if names.is_empty() || distinct.len() < names.len() || !names.iter().all(|name| rules::is_name(name))
         {
             return invalid("pkgname");
         }
@@ -187,12 +176,7 @@ impl Assembly<'_> {
         let version = self.version()?;
         let arch = checked_arch(self.array("arch")?.to_vec())?;
         let packages = names.iter().map(|name| (name.clone(), arch.clone())).collect();
-        Ok(Identity {
-            pkgbase,
-            version,
-            arch,
-            packages,
-        })
+        Ok(Identity { pkgbase, version, arch, packages })
     }
 
     fn version(&self) -> Sure<Version> {
@@ -233,6 +217,21 @@ impl Assembly<'_> {
         Ok(())
     }
 
+    /// makepkg refuses a `PKGBUILD` for what is wrong for another architecture, too.
+    fn check_other_architectures(&self, arch: &[String]) -> Sure<()> {
+        for arch in arch.iter().filter(|arch| *arch != "any") {
+            for name in ["depends", "makedepends", "checkdepends", "provides"] {
+                let name = format!("{name}_{arch}");
+                let sound = match name.starts_with("provides") {
+                    true => rules::is_provision,
+                    false => rules::is_dependency,
+                };
+                checked(&name, self.array(&name)?.to_vec(), sound)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The facts of the package base.
     fn base(&self, identity: &Identity) -> Sure<Facts> {
         let none = Overrides::default();
@@ -247,7 +246,7 @@ impl Assembly<'_> {
             makedepends: dependencies("makedepends")?,
             checkdepends: dependencies("checkdepends")?,
             provides: checked("provides", list("provides")?, rules::is_provision)?,
-            options: self.array("options")?.to_vec(),
+            options: checked("options", self.array("options")?.to_vec(), rules::is_option)?,
         })
     }
 
@@ -255,6 +254,8 @@ impl Assembly<'_> {
         if let Some(reason) = &overrides.doubt {
             return Err(reason.clone());
         }
+        let options = overrides.arrays.get("options").cloned();
+        checked("options", options.unwrap_or_default(), rules::is_option)?;
         let depends = self.list("depends", arch, overrides)?;
         let provides = self.list("provides", arch, overrides)?;
         Ok(StaticPackage {

@@ -138,9 +138,7 @@ fn pattern(text: &str) -> Option<Vec<Glob>> {
                 }
                 _ => return None,
             },
-            b' ' | b'.' | b'_' | b'-' | b'+' | b':' | b'=' | b'@' | b',' | b'/' => {
-                Glob::Literal(byte)
-            }
+            b' ' | b'.' | b'_' | b'-' | b'+' | b':' | b'=' | b'@' | b',' | b'/' => Glob::Literal(byte),
             _ if byte.is_ascii_alphanumeric() => Glob::Literal(byte),
             _ => return None,
         };
@@ -198,11 +196,7 @@ fn trim(value: &str, argument: &str, end: End, longest: bool) -> Option<String> 
     };
     let mut cuts = 0..=value.len();
     // A long prefix is a late cut, a long suffix an early one.
-    let cut = if (end == End::Prefix) == longest {
-        cuts.rev().find(fits)
-    } else {
-        cuts.find(fits)
-    };
+    let cut = if (end == End::Prefix) == longest { cuts.rev().find(fits) } else { cuts.find(fits) };
     let kept = match (cut, end) {
         (Some(cut), End::Prefix) => value.get(cut..)?,
         (Some(cut), End::Suffix) => value.get(..cut)?,

@@ -32,10 +32,7 @@ pub(super) fn check_text(bytes: &[u8]) -> Result<&str, Reason> {
         return refuse("it starts with a byte order mark");
     }
     let strange = |c: &char| c.is_control() && !matches!(c, '\n' | '\t');
-    if let Some((line, _)) = (1..)
-        .zip(text.split('\n'))
-        .find(|(_, text)| text.chars().any(|c| strange(&c)))
-    {
+    if let Some((line, _)) = (1..).zip(text.split('\n')).find(|(_, text)| text.chars().any(|c| strange(&c))) {
         let message = "there is a control character, such as a carriage return";
         return Err(Reason::new(message, Some(line)));
     }
@@ -87,16 +84,12 @@ fn nesting_expansions(text: &str) -> usize {
 /// Parses a text that [`check_text`] let through.
 pub(super) fn parse(text: &str) -> Result<ast::Program, Reason> {
     // makepkg sources a PKGBUILD with `extglob` off.
-    let options = ParserOptions {
-        enable_extended_globbing: false,
-        ..ParserOptions::default()
-    };
+    let options = ParserOptions { enable_extended_globbing: false, ..ParserOptions::default() };
     let tokens = uncached_tokenize_str(text, &options.tokenizer_options())
         .map_err(|error| Reason::new(format!("it is no complete shell script: {error}"), None))?;
     check_words(&tokens)?;
     nesting::check(&tokens)?;
-    parse_tokens(&tokens, &options)
-        .map_err(|error| Reason::new(format!("it does not parse: {error}"), None))
+    parse_tokens(&tokens, &options).map_err(|error| Reason::new(format!("it does not parse: {error}"), None))
 }
 
 /// Refuses words on which the parser takes exponential time or panics.

@@ -47,10 +47,7 @@ struct Walk {
 
 /// Refuses scripts that nest too deep, or whose brackets and reserved words do not pair up.
 pub(super) fn check(tokens: &[Token]) -> Result<(), Reason> {
-    let mut walk = Walk {
-        command: true,
-        ..Walk::default()
-    };
+    let mut walk = Walk { command: true, ..Walk::default() };
     let mut skip = 0_usize;
     for (at, token) in tokens.iter().enumerate() {
         if skip > 0 {

@@ -9,19 +9,29 @@
 use std::collections::BTreeMap;
 
 use brush_parser::ast::{
-    Assignment, AssignmentName, AssignmentValue, Command, CommandPrefixOrSuffixItem,
-    CompoundCommand, CompoundListItem,
+    Assignment, AssignmentName, AssignmentValue, Command, CommandPrefixOrSuffixItem, CompoundCommand,
+    CompoundListItem, SeparatorOperator,
 };
 
+use super::Reason;
 use super::source::{Source, name_length, skip_blanks};
 use super::statements::{Function, array};
 use super::value::{Scope, Variable};
-use super::Reason;
 
 /// Variables that decide something here, or that makepkg does not allow in a package function.
-const WATCHED: [&str; 11] = [
-    "arch", "depends", "provides", "makedepends", "checkdepends", "pkgname", "pkgbase", "pkgver",
-    "pkgrel", "epoch", "source",
+const WATCHED: [&str; 12] = [
+    "arch",
+    "depends",
+    "provides",
+    "options",
+    "makedepends",
+    "checkdepends",
+    "pkgname",
+    "pkgbase",
+    "pkgver",
+    "pkgrel",
+    "epoch",
+    "source",
 ];
 
 /// What one package function overrides.
@@ -48,13 +58,13 @@ pub(super) fn read(
         ("pkgname".to_owned(), Variable::Scalar(name.to_owned())),
         ("pkgbase".to_owned(), Variable::Scalar(pkgbase.to_owned())),
     ]);
-    let scope = Scope {
-        variables,
-        package: Some(&replaced),
-    };
+    let scope = Scope { variables, package: Some(&replaced) };
     let mut plain = Vec::new();
     if let (CompoundCommand::BraceGroup(group), None) = (&function.body.0, &function.body.1) {
-        for item in &group.list.0 {
+        let items = &group.list.0;
+        // What is in the background shares its line with what comes next.
+        let lines = !items.iter().any(|item| matches!(item.1, SeparatorOperator::Async));
+        for item in items.iter().filter(|_| lines) {
             let Some(assignment) = plain_assignment(item) else {
                 continue;
             };
@@ -77,7 +87,7 @@ impl Overrides {
     fn doubts(&mut self, name: &str, message: &str, line: Option<usize>) {
         let reason = Reason::new(format!("{name}: {message}"), line);
         // What makepkg refuses in a package function is in doubt altogether.
-        if name == "depends" || name == "provides" {
+        if matches!(name, "depends" | "provides" | "options") {
             self.doubt.get_or_insert(reason);
         } else {
             self.doubt_about_arch.get_or_insert(reason);
@@ -110,7 +120,7 @@ fn assign(
         return None;
     };
     let base = watched(name)?;
-    if !matches!(base, "arch" | "depends" | "provides") {
+    if !matches!(base, "arch" | "depends" | "provides" | "options") {
         return None;
     }
     let end = source.byte(assignment.loc.end.index);
@@ -196,5 +206,6 @@ fn may_start_line(before: &str) -> bool {
     }
     // Glued to something else, or after it: an argument, unless that is a reserved word.
     let word = trimmed.rsplit([' ', '\t', '\n', ';']).next().unwrap_or_default();
-    trimmed.len() < before.len() && matches!(word, "then" | "do" | "else" | "elif" | "time" | "if" | "while" | "until")
+    trimmed.len() < before.len()
+        && matches!(word, "then" | "do" | "else" | "elif" | "time" | "if" | "while" | "until")
 }

@@ -3,35 +3,96 @@
 
 /// Variables of a `PKGBUILD` that are arrays (`PKGBUILD(5)`).
 const ARRAYS: [&str; 23] = [
-    "arch", "backup", "checkdepends", "conflicts", "depends", "groups", "license", "makedepends",
-    "noextract", "optdepends", "options", "provides", "replaces", "source", "validpgpkeys",
-    "cksums", "md5sums", "sha1sums", "sha224sums", "sha256sums", "sha384sums", "sha512sums",
+    "arch",
+    "backup",
+    "checkdepends",
+    "conflicts",
+    "depends",
+    "groups",
+    "license",
+    "makedepends",
+    "noextract",
+    "optdepends",
+    "options",
+    "provides",
+    "replaces",
+    "source",
+    "validpgpkeys",
+    "cksums",
+    "md5sums",
+    "sha1sums",
+    "sha224sums",
+    "sha256sums",
+    "sha384sums",
+    "sha512sums",
     "b2sums",
 ];
 /// Variables of a `PKGBUILD` that are strings.
-const STRINGS: [&str; 8] =
-    ["changelog", "epoch", "install", "pkgbase", "pkgdesc", "pkgrel", "pkgver", "url"];
+const STRINGS: [&str; 8] = ["changelog", "epoch", "install", "pkgbase", "pkgdesc", "pkgrel", "pkgver", "url"];
 /// The arrays that may have an architecture at the end of their names.
 const BY_ARCHITECTURE: [&str; 16] = [
-    "checkdepends", "conflicts", "depends", "makedepends", "optdepends", "provides", "replaces",
-    "source", "cksums", "md5sums", "sha1sums", "sha224sums", "sha256sums", "sha384sums",
-    "sha512sums", "b2sums",
+    "checkdepends",
+    "conflicts",
+    "depends",
+    "makedepends",
+    "optdepends",
+    "provides",
+    "replaces",
+    "source",
+    "cksums",
+    "md5sums",
+    "sha1sums",
+    "sha224sums",
+    "sha256sums",
+    "sha384sums",
+    "sha512sums",
+    "b2sums",
 ];
 
 /// Names that bash or makepkg give a meaning to, among the lower-case ones.
 const TAKEN: [&str; 16] = [
-    "startdir", "srcdir", "pkgdir", "pkgdirbase", "confdir", "basever", "makepkg_version",
-    "known_hash_algos", "using_ccache", "extra_environment", "splitpkg_overrides", "histchars",
-    "auto_resume", "tidy_remove", "tidy_modify", "pkgver_func",
+    "startdir",
+    "srcdir",
+    "pkgdir",
+    "pkgdirbase",
+    "confdir",
+    "basever",
+    "makepkg_version",
+    "known_hash_algos",
+    "using_ccache",
+    "extra_environment",
+    "splitpkg_overrides",
+    "histchars",
+    "auto_resume",
+    "tidy_remove",
+    "tidy_modify",
+    "pkgver_func",
 ];
 /// Starts and ends of such names.
-const TAKEN_STARTS: [&str; 8] = [
-    "lint_", "tidy_", "pkgbuild_", "makepkg_", "buildenv_", "executable_", "splitpkg_", "pacman_",
-];
+const TAKEN_STARTS: [&str; 8] =
+    ["lint_", "tidy_", "pkgbuild_", "makepkg_", "buildenv_", "executable_", "splitpkg_", "pacman_"];
 const TAKEN_ENDS: [&str; 3] = ["_functions", "_options", "_schema"];
 
 /// Functions that makepkg calls, and that a `PKGBUILD` is meant to define.
 const FUNCTIONS: [&str; 6] = ["prepare", "build", "check", "package", "pkgver", "verify"];
+
+/// Build options that every makepkg of today knows.
+const OPTIONS: [&str; 14] = [
+    "strip",
+    "docs",
+    "libtool",
+    "staticlibs",
+    "emptydirs",
+    "zipman",
+    "purge",
+    "debug",
+    "lto",
+    "distcc",
+    "buildflags",
+    "makeflags",
+    "ccache",
+    "autodeps",
+];
 
 /// Whether a variable of this name changes nothing but what refers to it by name.
 pub(super) fn variable_is_harmless(name: &str) -> bool {
@@ -58,9 +119,7 @@ pub(super) fn function_is_harmless(name: &str) -> bool {
 /// Whether makepkg unsets a variable before it reads the `PKGBUILD`, so that nothing from the
 /// environment is in it.
 pub(super) fn is_unset_by_makepkg(name: &str) -> bool {
-    let by_architecture = |start: &&str| {
-        name.strip_prefix(*start).is_some_and(|rest| rest.starts_with('_'))
-    };
+    let by_architecture = |start: &&str| name.strip_prefix(*start).is_some_and(|rest| rest.starts_with('_'));
     name == "pkgname"
         || ARRAYS.contains(&name)
         || STRINGS.contains(&name)
@@ -149,4 +208,9 @@ pub(super) fn is_provision(text: &str) -> bool {
         Some((name, version)) => is_name(name) && is_full_version(version),
         None => is_name(text),
     }
+}
+
+/// A build option (`PKGBUILD(5)`, `options`; `makepkg.conf(5)`), with or without `!`.
+pub(super) fn is_option(text: &str) -> bool {
+    OPTIONS.contains(&text.strip_prefix('!').unwrap_or(text))
 }

@@ -15,11 +15,7 @@ impl<'a> Source<'a> {
         let offsets = (!text.is_ascii()).then(|| text.char_indices().map(|(at, _)| at).collect());
         let starts = text.match_indices('\n').map(|(at, _)| at + 1);
         let lines = std::iter::once(0).chain(starts).collect();
-        Self {
-            text,
-            offsets,
-            lines,
-        }
+        Self { text, offsets, lines }
     }
 
     /// The byte offset of the character at `index`; the end of the text if there is none.
@@ -59,9 +55,7 @@ pub(super) fn name_length(text: &str) -> usize {
     if text.starts_with(|c: char| c.is_ascii_digit()) {
         return 0;
     }
-    text.bytes()
-        .take_while(|b| b.is_ascii_alphanumeric() || *b == b'_')
-        .count()
+    text.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count()
 }
 
 /// Passes over blanks and continued lines.

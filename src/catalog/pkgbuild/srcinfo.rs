@@ -40,9 +40,8 @@ pub fn read_srcinfo(text: &[u8], architecture: &str) -> Result<Facts, SrcinfoErr
     let text = std::str::from_utf8(text).map_err(|_| SrcinfoError::NotUtf8)?;
     let info = SourceInfoV1::from_string(text)
         .map_err(|error| SrcinfoError::Invalid(one_line(&error.to_string())))?;
-    let wanted: Architecture = architecture
-        .parse()
-        .map_err(|_| SrcinfoError::Architecture(architecture.to_owned()))?;
+    let wanted: Architecture =
+        architecture.parse().map_err(|_| SrcinfoError::Architecture(architecture.to_owned()))?;
     let base = &info.base;
     let version = version(&info, text)?;
     let arch = names_of(&base.architectures);
@@ -73,10 +72,7 @@ pub fn read_srcinfo(text: &[u8], architecture: &str) -> Result<Facts, SrcinfoErr
         version,
         packages: packages.collect(),
         depends: both(strings(&base.dependencies), own.map(|own| strings(&own.dependencies))),
-        makedepends: both(
-            strings(&base.make_dependencies),
-            own.map(|own| strings(&own.make_dependencies)),
-        ),
+        makedepends: both(strings(&base.make_dependencies), own.map(|own| strings(&own.make_dependencies))),
         checkdepends: both(
             strings(&base.check_dependencies),
             own.map(|own| strings(&own.check_dependencies)),

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use brush_parser::ast::{
-    Assignment, AssignmentName, AssignmentValue, Command, CommandPrefixOrSuffixItem,
-    CompoundListItem, FunctionBody, Program, SeparatorOperator, SimpleCommand, SourceLocation, Word,
+    Assignment, AssignmentName, AssignmentValue, Command, CommandPrefixOrSuffixItem, CompoundListItem,
+    FunctionBody, Program, SeparatorOperator, SimpleCommand, SourceLocation, Word,
 };
 
 use super::source::{Source, skip_blanks};
@@ -34,11 +34,7 @@ pub(super) struct Scan<'a> {
 
 /// Goes through the top-level statements.
 pub(super) fn scan<'a>(program: &'a Program, source: &Source<'_>) -> Scan<'a> {
-    let mut scanner = Scanner {
-        scan: Scan::default(),
-        source,
-        fragile: None,
-    };
+    let mut scanner = Scanner { scan: Scan::default(), source, fragile: None };
     for item in program.complete_commands.iter().flat_map(|list| &list.0) {
         scanner.statement(item);
     }
@@ -104,11 +100,8 @@ impl<'a> Scanner<'a, '_> {
                 self.problem("an assignment to a variable that bash or makepkg use", line);
             }
             let message = format!("{name} is set in a condition or a loop");
-            let unknown = Variable::Unknown {
-                reason: Reason::new(message, line),
-                known: Vec::new(),
-                scalar: false,
-            };
+            let unknown =
+                Variable::Unknown { reason: Reason::new(message, line), known: Vec::new(), scalar: false };
             self.scan.variables.insert(name, unknown);
         }
         self.fragile = Some(line.unwrap_or(0));
@@ -176,10 +169,7 @@ impl<'a> Scanner<'a, '_> {
         word: &Word,
         line: Option<usize>,
     ) {
-        let scope = Scope {
-            variables: &self.scan.variables,
-            package: None,
-        };
+        let scope = Scope { variables: &self.scan.variables, package: None };
         let value = if raw == word.value {
             value::scalar(raw, &scope)
         } else {
@@ -222,10 +212,7 @@ impl<'a> Scanner<'a, '_> {
         words: &[(Option<Word>, Word)],
         line: Option<usize>,
     ) {
-        let scope = Scope {
-            variables: &self.scan.variables,
-            package: None,
-        };
+        let scope = Scope { variables: &self.scan.variables, package: None };
         let (mut known, mut why) = array(raw, words, &scope);
         if assignment.append {
             let (before, lost) = match self.scan.variables.get(name) {
@@ -234,9 +221,7 @@ impl<'a> Scanner<'a, '_> {
                     (known.clone(), Some("appended to what is not known"))
                 }
                 None if rules::is_unset_by_makepkg(name) => (Vec::new(), None),
-                None | Some(Variable::Scalar(_)) => {
-                    (Vec::new(), Some("appended to what is no array"))
-                }
+                None | Some(Variable::Scalar(_)) => (Vec::new(), Some("appended to what is no array")),
             };
             known.splice(..0, before);
             why = lost.map(str::to_owned).or(why);
@@ -251,11 +236,7 @@ impl<'a> Scanner<'a, '_> {
 
     fn unknown(&mut self, name: &str, why: Why, known: Vec<String>, line: Option<usize>) {
         let reason = Reason::new(format!("{name} is not plain: {why}"), line);
-        let unknown = Variable::Unknown {
-            reason,
-            known,
-            scalar: false,
-        };
+        let unknown = Variable::Unknown { reason, known, scalar: false };
         self.scan.variables.insert(name.to_owned(), unknown);
     }
 }

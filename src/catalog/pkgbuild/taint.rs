@@ -101,10 +101,7 @@ pub(super) fn command(command: &Command, names: &mut Vec<String>) -> Result<(), 
     }
 }
 
-fn compound_command(
-    command: &CompoundCommand,
-    names: &mut Vec<String>,
-) -> Result<(), &'static str> {
+fn compound_command(command: &CompoundCommand, names: &mut Vec<String>) -> Result<(), &'static str> {
     match command {
         CompoundCommand::BraceGroup(group) => names.extend(list(&group.list)?),
         CompoundCommand::IfClause(clause) => {
@@ -180,8 +177,7 @@ fn expression(test: &ExtendedTestExpr) -> Result<(), &'static str> {
         }
         ExtendedTestExpr::Not(inner) | ExtendedTestExpr::Parenthesized(inner) => expression(inner),
         ExtendedTestExpr::UnaryTest(
-            UnaryPredicate::ShellVariableIsSetAndAssigned
-            | UnaryPredicate::ShellVariableIsSetAndNameRef,
+            UnaryPredicate::ShellVariableIsSetAndAssigned | UnaryPredicate::ShellVariableIsSetAndNameRef,
             _,
         ) => Err("a test that evaluates a subscript"),
         ExtendedTestExpr::UnaryTest(_, operand) => word(&operand.value),

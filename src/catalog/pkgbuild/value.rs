@@ -132,13 +132,7 @@ struct Word<'a> {
 
 impl<'a> Word<'a> {
     fn new(text: &'a str, scope: &'a Scope<'a>, place: Place) -> Self {
-        Self {
-            text,
-            at: 0,
-            scope,
-            place,
-            value: String::new(),
-        }
+        Self { text, at: 0, scope, place, value: String::new() }
     }
 
     fn next(&mut self) -> Option<char> {

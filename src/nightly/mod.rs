@@ -1,0 +1,138 @@
+//! The nightly container: starts a run whenever it is time, one at a time, each a process of its own, so
+//! that nothing leaks from night to night.
+
+mod schedule;
+mod status;
+
+use std::io;
+use std::process::ExitStatus as ProcessStatus;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+
+pub use schedule::next_start;
+pub use status::{Health, Last, Status, default_path};
+
+use crate::config::{Config, Nightly};
+use crate::exit_status::ExitStatus;
+use crate::outcome::Stop;
+use crate::shutdown::Shutdown;
+
+/// How often the status file is written anew, so that a scheduler that hangs is noticed.
+pub const HEARTBEAT: Duration = Duration::from_secs(30);
+/// The longest that a child may take to clean up after a signal, a little more than its own limit.
+const CLEAN_UP: Duration = Duration::from_secs(15);
+
+/// Starts runs until it is told to stop.
+pub struct Nights<'a> {
+    settings: &'a Nightly,
+    zone: TimeZone,
+    status: Status,
+}
+
+impl<'a> Nights<'a> {
+    /// A scheduler for these settings.
+    pub fn new(config: &'a Config) -> Self {
+        let settings = &config.nightly;
+        let zone = settings.timezone.clone().map_or_else(system_zone, |zone| zone.0);
+        let limit = config.build.run_timeout.limit();
+        let path = settings.status_file.clone().unwrap_or_else(default_path);
+        Self { settings, zone, status: Status::new(path, limit) }
+    }
+
+    /// Goes on until a signal comes. A run in progress is stopped and cleaned up then.
+    ///
+    /// # Errors
+    /// When the status file cannot be written, or no run can be started at all.
+    pub async fn keep(mut self, shutdown: &Shutdown) -> io::Result<ExitStatus> {
+        let mut due = if self.settings.run_at_start.0 { Some(Timestamp::now()) } else { self.next() };
+        loop {
+            self.status.waiting(due)?;
+            let Some(start) = due else {
+                tracing::error!("the schedule never comes true; nothing will ever be built");
+                return Ok(ExitStatus::Usage);
+            };
+            tracing::info!("the next run starts at {}", start.to_zoned(self.zone.clone()));
+            tokio::select! {
+                result = self.wait_until(start) => result?,
+                by = shutdown.stopped() => return Ok(by.into()),
+            }
+            if let Some(by) = self.run(shutdown).await? {
+                return Ok(by.into());
+            }
+            due = self.next();
+        }
+    }
+
+    fn next(&self) -> Option<Timestamp> {
+        let jitter = fastrand::f64();
+        next_start(
+            &self.settings.schedule.0,
+            self.settings.jitter.0.mul_f64(jitter),
+            &self.zone,
+            Timestamp::now(),
+        )
+    }
+
+    /// Sleeps in small pieces: clocks are set, and machines are suspended.
+    async fn wait_until(&self, start: Timestamp) -> io::Result<()> {
+        loop {
+            let left = start.duration_since(Timestamp::now());
+            let Ok(left) = Duration::try_from(left) else { return Ok(()) };
+            if left.is_zero() {
+                return Ok(());
+            }
+            tokio::time::sleep(left.min(HEARTBEAT)).await;
+            self.status.beat()?;
+        }
+    }
+
+    /// One run, as a child process with our environment and output. Returns what stopped us, if anything.
+    async fn run(&mut self, shutdown: &Shutdown) -> io::Result<Option<Stop>> {
+        let mut child = Command::new(std::env::current_exe()?).arg("build").spawn()?;
+        self.status.running()?;
+        let stopped = loop {
+            tokio::select! {
+                ended = child.wait() => {
+                    let code = code_of(ended?);
+                    self.status.finished(code)?;
+                    tracing::info!(exit_status = code, "the run has ended");
+                    break None;
+                }
+                () = tokio::time::sleep(HEARTBEAT) => self.status.beat()?,
+                by = shutdown.stopped() => break Some(by),
+            }
+        };
+        if stopped.is_some() {
+            stop(&mut child).await;
+        }
+        Ok(stopped)
+    }
+}
+
+/// The zone of `TZ` or of this machine; UTC where neither says.
+fn system_zone() -> TimeZone {
+    TimeZone::try_system().unwrap_or(TimeZone::UTC)
+}
+
+/// The exit status as a shell shows it.
+fn code_of(status: ProcessStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt as _;
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
+}
+
+/// Asks a run to stop, and waits until it has cleaned up.
+async fn stop(child: &mut Child) {
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // It may have ended in this moment.
+        let _ = kill_process(pid, Signal::TERM);
+    }
+    if tokio::time::timeout(CLEAN_UP, child.wait()).await.is_err() {
+        tracing::warn!("the run does not stop; it is killed");
+        let _ = child.kill().await;
+    }
+}
