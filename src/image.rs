@@ -1,7 +1,7 @@
 //! Stage 1: the builder image, made from the base image once and then kept up to date.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,6 +18,11 @@ use crate::outcome::{RunError, RunErrorKind};
 pub const BUILD_USER: &str = "builder";
 /// The build user's home, below which everything of a build lies.
 pub const BUILD_HOME: &str = "/build";
+
+/// The folder of downloaded sources in it.
+pub const SOURCES: &str = "sources";
+/// The folder of finished packages in it.
+pub const PACKAGES: &str = "packages";
 
 /// After this many updates the image is made anew, so that layers do not pile up.
 const MOST_UPDATES: u32 = 10;
@@ -40,7 +45,7 @@ const DISABLE_SANDBOX: &str = "sed -i '/^\\[options\\]/a DisableSandbox' /etc/pa
 /// Makes the build user, without any right beyond its home.
 const MAKE_USER: &str = "\
 id builder >/dev/null 2>&1 || useradd --create-home --home-dir /build --shell /bin/bash builder
-install -d -o builder -g builder /build /build/packages /build/sources /build/logs
+install -d -o builder -g builder /build /build/packages /build/sources
 rm -rf /build/.bashrc /build/.bash_profile /build/.bash_logout";
 
 /// The image that build containers are made of.
@@ -52,11 +57,67 @@ pub struct BuilderImage {
     pub uid: u64,
 }
 
-/// Makes the builder image ready: uses the kept one, brings it up to date, or makes it from the base image.
-///
-/// # Errors
-/// When there is no base image, Docker fails, or a set-up command fails (with what it printed).
-pub async fn prepare(
+/// The builder image of a run, and how to come by it again when somebody removes it meanwhile: another run
+/// that brought it up to date, or a `docker image prune`.
+pub struct BuilderImages {
+    engine: Arc<Engine>,
+    settings: Settings,
+    network: Option<String>,
+    events: Events,
+    current: Mutex<BuilderImage>,
+}
+
+impl BuilderImages {
+    /// Makes the builder image ready: uses the kept one, brings it up to date, or makes it from the base
+    /// image.
+    ///
+    /// # Errors
+    /// When there is no base image, Docker fails, or a set-up command fails (with what it printed).
+    pub async fn prepare(
+        engine: Arc<Engine>,
+        settings: Settings,
+        network: Option<String>,
+        events: Events,
+    ) -> Result<Self, RunError> {
+        let image = prepare(&engine, &settings, network.as_deref(), &events).await?;
+        Ok(Self { engine, settings, network, events, current: Mutex::new(image) })
+    }
+
+    fn current(&self) -> BuilderImage {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The build user's number.
+    pub fn uid(&self) -> u64 {
+        self.current().uid
+    }
+
+    /// Starts a container of the builder image; what `spec` says of the image is replaced.
+    ///
+    /// # Errors
+    /// When Docker fails, or the image is gone and cannot be made again.
+    pub async fn start(&self, mut spec: ContainerSpec) -> Result<Container, EngineError> {
+        spec.image = self.current().id;
+        match self.engine.start(&spec).await {
+            Err(error) if error.is_not_found() => {
+                self.events.warn(format!("{error}; the builder image is made ready again"));
+                let network = self.network.as_deref();
+                let image = prepare(&self.engine, &self.settings, network, &self.events).await;
+                let image = image.map_err(|again| EngineError::Failed {
+                    what: "make the builder image again".into(),
+                    why: again.to_string(),
+                    status: None,
+                })?;
+                spec.image.clone_from(&image.id);
+                *self.current.lock().unwrap_or_else(PoisonError::into_inner) = image;
+                self.engine.start(&spec).await
+            }
+            started => started,
+        }
+    }
+}
+
+async fn prepare(
     engine: &Arc<Engine>,
     settings: &Settings,
     network: Option<&str>,

@@ -24,5 +24,6 @@ pub mod report;
 pub mod run;
 pub mod server;
 pub mod shutdown;
+pub mod sources;
 pub mod survey;
 pub mod telemetry;

@@ -12,7 +12,7 @@ use crate::config::{Config, ServerAddress};
 use crate::done::Done;
 use crate::engine::{self, Engine, EngineError};
 use crate::event::{Event, Events};
-use crate::image;
+use crate::image::BuilderImages;
 use crate::lock::Lock;
 use crate::outcome::{Ending, EntryOutcome, RunError, RunErrorKind, RunOutcome, Verdict};
 use crate::plan::{Decision, Plan, Planned};
@@ -21,6 +21,7 @@ use crate::server::repo_add::RepoAdd;
 use crate::server::vieter::Vieter;
 use crate::server::{List, PackageServer};
 use crate::shutdown::Shutdown;
+use crate::sources;
 use crate::survey::Surveyor;
 use crate::telemetry;
 
@@ -92,6 +93,9 @@ impl<'a> Run<'a> {
         self.remove_left_overs(&engine).await;
         let workshop = self.workshop(engine, server).await?;
         self.build_all(&workshop, total).await;
+        if let Err(error) = sources::prune(&workshop.engine, &workshop.images, &workshop.settings).await {
+            self.events.warn(format!("{error}; kept sources are not pruned"));
+        }
         Ok(())
     }
 
@@ -141,23 +145,29 @@ impl<'a> Run<'a> {
 
     async fn workshop(&self, engine: Arc<Engine>, server: Arc<PackageServer>) -> Result<Workshop, RunError> {
         let span = telemetry::image_span();
-        let network = self.config.docker.network.as_deref();
+        let network = self.config.docker.network.clone();
         let work = async {
-            let prepared = image::prepare(&engine, &self.config.image, network, self.events).await;
+            let prepared = BuilderImages::prepare(
+                Arc::clone(&engine),
+                self.config.image.clone(),
+                network.clone(),
+                self.events.clone(),
+            )
+            .await;
             match &prepared {
                 Ok(_) => telemetry::succeed(&tracing::Span::current()),
                 Err(error) => telemetry::fail(&tracing::Span::current(), "image", &error.message),
             }
             prepared
         };
-        let image = work.instrument(span).await?;
+        let images = work.instrument(span).await.map(Arc::new)?;
         let lifetime = self.config.build.run_timeout.limit().unwrap_or(REPO_ADD_LIFETIME);
         Ok(Workshop {
-            repo_add: RepoAdd::new(Arc::clone(&engine), image.clone(), lifetime),
+            repo_add: RepoAdd::new(Arc::clone(&images), lifetime),
             engine,
-            image,
+            images,
             server,
-            network: self.config.docker.network.clone(),
+            network,
             settings: self.config.build.clone(),
             selection: self.config.selection.clone(),
             events: self.events.clone(),

@@ -3,7 +3,7 @@
 use super::StepResult;
 use super::makepkg;
 use super::session::{As, Session};
-use crate::catalog::pkgbuild::{Facts, read_srcinfo};
+use super::srcinfo::{self, SourceInfo};
 use crate::outcome::{Failure, FailureKind, Verdict};
 use crate::plan;
 use crate::server::{PackageId, ServerError};
@@ -48,12 +48,12 @@ impl Session<'_> {
             return Ok(());
         }
         // pkgver() may use a tool that is among the dependencies.
-        let facts = self.facts(directory).await?;
-        if !is_for(&facts, &self.workshop.engine.info.arch) {
+        let info = self.source_info(directory).await?;
+        if !is_for(&info, &self.workshop.engine.info.arch) {
             // makepkg refuses such a PKGBUILD; the check says so.
             return Ok(());
         }
-        let dependencies = super::dependencies::of(&facts)?;
+        let dependencies = super::dependencies::of(&info)?;
         if !dependencies.is_empty() {
             self.install(directory, &dependencies).await?;
             if self.run_command("makepkg --nobuild", As::Builder, directory, command).await? == 0 {
@@ -67,24 +67,24 @@ impl Session<'_> {
 
     /// Asks makepkg what it would make, and the package server what of that it has.
     pub async fn check_step(&self, directory: &str) -> StepResult<Checked> {
-        let (facts, listed) = tokio::try_join!(self.facts(directory), self.package_list(directory))?;
-        let (pkgbase, arch) = (&facts.pkgbase, &self.workshop.engine.info.arch);
+        let (info, listed) = tokio::try_join!(self.source_info(directory), self.package_list(directory))?;
+        let (pkgbase, arch) = (&info.pkgbase, &self.workshop.engine.info.arch);
         telemetry::name_entry(&self.span, pkgbase);
         self.record().pkgbase = Some(pkgbase.clone());
-        self.record().version = Some(facts.full_version());
+        self.record().version = Some(info.version.clone());
         if let Some(reason) = plan::unwanted(&self.workshop.selection, pkgbase) {
             return Ok(Checked::Enough(Verdict::Skipped { reason }));
         }
-        if !is_for(&facts, arch) {
+        if !is_for(&info, arch) {
             let reason = format!("its PKGBUILD is not for {arch}");
             return Ok(Checked::Enough(Verdict::Skipped { reason }));
         }
-        let all = self.promises(&facts, &listed)?;
+        let all = self.promises(&info, &listed)?;
         let decided = self.task.decided || self.workshop.selection.force.applies_to(pkgbase);
         if !decided && self.server_has_all(&all).await? {
             return Ok(Checked::Enough(Verdict::UpToDate));
         }
-        let dependencies = super::dependencies::of(&facts)?;
+        let dependencies = super::dependencies::of(&info)?;
         Ok(Checked::Build(Promises { all, dependencies }))
     }
 
@@ -99,7 +99,7 @@ impl Session<'_> {
         Ok(true)
     }
 
-    async fn facts(&self, directory: &str) -> StepResult<Facts> {
+    async fn source_info(&self, directory: &str) -> StepResult<SourceInfo> {
         let command = ["makepkg", "--printsrcinfo"];
         let (code, text) =
             self.ask_command("makepkg --printsrcinfo", As::Builder, directory, &command).await?;
@@ -107,8 +107,8 @@ impl Session<'_> {
             let what = "reading the PKGBUILD";
             return Err(makepkg::failure(what, code, FailureKind::Pkgbuild, &self.last_words()));
         }
-        read_srcinfo(text.as_bytes(), &self.workshop.engine.info.arch).map_err(|error| {
-            let message = format!("makepkg's description of the PKGBUILD makes no sense: {error}");
+        srcinfo::parse(&text, &self.workshop.engine.info.arch).map_err(|error| {
+            let message = format!("makepkg's description of the PKGBUILD {error}");
             Failure::new(FailureKind::Pkgbuild, message).hint("correct the PKGBUILD")
         })
     }
@@ -125,9 +125,9 @@ impl Session<'_> {
     }
 
     /// What the list of files promises, held against what the PKGBUILD declares.
-    fn promises(&self, facts: &Facts, listed: &str) -> StepResult<Vec<Promise>> {
-        let declared = |name: &str| facts.packages.iter().any(|package| package.name == name);
-        let debug_name = format!("{}-debug", facts.pkgbase);
+    fn promises(&self, info: &SourceInfo, listed: &str) -> StepResult<Vec<Promise>> {
+        let declared = |name: &str| info.packages.iter().any(|package| package == name);
+        let debug_name = format!("{}-debug", info.pkgbase);
         let mut promises = Vec::new();
         for path in listed.lines().filter(|line| !line.is_empty()) {
             let file = path.rsplit('/').next().unwrap_or(path);
@@ -152,8 +152,8 @@ impl Session<'_> {
     }
 }
 
-fn is_for(facts: &Facts, arch: &str) -> bool {
-    facts.arch.iter().any(|a| a == arch || a == "any")
+fn is_for(info: &SourceInfo, arch: &str) -> bool {
+    info.arch.iter().any(|a| a == arch || a == "any")
 }
 
 /// The package server's trouble as an entry's.

@@ -10,8 +10,9 @@ use super::makepkg;
 use super::session::{Session, engine_failure};
 use crate::catalog::{Kind, git};
 use crate::engine::TarSender;
-use crate::image::BUILD_HOME;
+use crate::image::{BUILD_HOME, SOURCES};
 use crate::outcome::{Failure, FailureKind};
+use crate::sources::MARKER;
 
 /// The longest that a clone may take: a packaging repository is small.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -27,8 +28,11 @@ impl Session<'_> {
         let files = list_files(tree)
             .map_err(|e| Failure::new(FailureKind::Clone, format!("cannot read the cloned files: {e}")))?;
         let config = makepkg::config(&self.workshop.settings);
-        let sent = container.put(BUILD_HOME, self.workshop.image.uid, async |tar| {
+        let sent = container.put(BUILD_HOME, self.workshop.images.uid(), async |tar| {
             tar.file(".makepkg.conf", config.as_bytes()).await?;
+            if self.keeps_sources() {
+                tar.file(format!("{SOURCES}/{MARKER}"), b"").await?;
+            }
             send_tree(tar, tree, &files).await
         });
         sent.await.map_err(engine_failure)?;

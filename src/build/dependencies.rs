@@ -3,7 +3,7 @@
 use super::StepResult;
 use super::check::server_failure;
 use super::session::{As, Session, engine_failure};
-use crate::catalog::pkgbuild::Facts;
+use super::srcinfo::SourceInfo;
 use crate::outcome::{Failure, FailureKind};
 
 /// The section of pacman.conf for the packages of the destination repository. Its own name, because the
@@ -14,14 +14,11 @@ const CONFIG: &str = "/etc/pacman-vieter.conf";
 /// Where pacman looks for packages before it downloads them.
 const CACHE: &str = "/var/cache/pacman/pkg";
 
-/// What makepkg needs to be installed: `depends`, `makedepends` and `checkdepends` of the package base, as
-/// makepkg(8) installs them with `--syncdeps`.
-pub(super) fn of(facts: &Facts) -> StepResult<Vec<String>> {
-    let mut names = [&facts.depends[..], &facts.makedepends, &facts.checkdepends].concat();
-    names.sort();
-    names.dedup();
+/// The dependencies of a build, once each of them is checked.
+pub(super) fn of(info: &SourceInfo) -> StepResult<Vec<String>> {
+    let names = &info.dependencies;
     match names.iter().find(|name| !is_dependency(name)) {
-        None => Ok(names),
+        None => Ok(names.clone()),
         Some(name) => {
             let message = format!("the dependency {name:?} is no name of a package");
             Err(Failure::new(FailureKind::Dependency, message).hint("correct the PKGBUILD"))
@@ -102,7 +99,7 @@ impl Session<'_> {
         put.await.map_err(engine_failure)?;
         let script = format!(
             "cat /etc/pacman.conf >> {CONFIG}\n\
-             exec pacman --config {CONFIG} -Sp --print-format '%r %f' --needed --noconfirm -- \"$@\""
+             exec pacman --config {CONFIG} -Sp --print-format '%r %l' --needed --noconfirm -- \"$@\""
         );
         let mut command = vec!["/bin/sh", "-c", &script, "sh"];
         command.extend(missing.iter().map(String::as_str));
@@ -114,7 +111,10 @@ impl Session<'_> {
                 .exit_code(code));
         }
         let own = text.lines().filter_map(|line| line.strip_prefix(&format!("{SECTION} ")));
-        let own: Vec<&str> = own.filter(|file| !file.contains('/') && !file.starts_with('.')).collect();
+        let own: Vec<&str> = own
+            .filter_map(|address| address.rsplit('/').next())
+            .filter(|file| !file.is_empty() && !file.starts_with('.'))
+            .collect();
         self.send_own_packages(&own).await
     }
 

@@ -2,7 +2,7 @@
 
 use crate::catalog::is_package_name;
 use crate::config::Build as Settings;
-use crate::image::BUILD_HOME;
+use crate::image::{BUILD_HOME, PACKAGES, SOURCES};
 use crate::outcome::{Failure, FailureKind};
 use crate::server::PackageId;
 
@@ -12,9 +12,8 @@ pub(super) fn config(settings: &Settings) -> String {
     let debug = if settings.debug_packages.0 { "debug" } else { "!debug" };
     let mut text = format!(
         "MAKEFLAGS=\"-j{jobs}\"\n\
-         PKGDEST={BUILD_HOME}/packages\n\
-         SRCDEST={BUILD_HOME}/sources\n\
-         LOGDEST={BUILD_HOME}/logs\n\
+         PKGDEST={BUILD_HOME}/{PACKAGES}\n\
+         SRCDEST={BUILD_HOME}/{SOURCES}\n\
          OPTIONS+=({debug})\n"
     );
     if let Some(packager) = &settings.packager {
@@ -45,13 +44,18 @@ pub fn parse_package_file(file: &str) -> Option<PackageId> {
     })
 }
 
-/// What an exit code of makepkg means (makepkg(8), "Errors").
+/// What an exit code of makepkg means (makepkg(8), "Errors", and what makepkg 6 and 7 do).
 pub(super) fn failure(what: &str, code: i64, default: FailureKind, last_words: &str) -> Failure {
     let (kind, why, hint) = match code {
+        1 => (default, "a source cannot be had or does not match", "look at the log of this entry"),
         2 | 3 | 15 | 16 => (default, "makepkg's own set-up is wrong", "check the base image"),
         4 => (default, "a function of the PKGBUILD failed", "look at the log of this entry"),
         5 => (FailureKind::Build, "the package could not be put together", "look at the log of this entry"),
-        6 => (default, "a source or install file is missing", "look at the log of this entry"),
+        6 => (
+            FailureKind::Pkgbuild,
+            "the PKGBUILD cannot be read or a file is missing",
+            "correct the PKGBUILD",
+        ),
         7 => (FailureKind::Build, "a package directory is missing", "correct the package() functions"),
         8 => (
             FailureKind::Dependency,

@@ -9,6 +9,7 @@ mod make;
 mod makepkg;
 mod publish;
 mod session;
+mod srcinfo;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ use crate::catalog::git::Fetched;
 use crate::config::{Build as Settings, Selection};
 use crate::engine::{ContainerSpec, Engine, Isolation, Limits};
 use crate::event::{Event, Events};
-use crate::image::BuilderImage;
+use crate::image::BuilderImages;
 use crate::outcome::{EntryOutcome, Failure, FailureKind, Step, Verdict};
 use crate::report::log_path;
 use crate::server::PackageServer;
@@ -40,8 +41,8 @@ const ONE_DAY: Duration = Duration::from_secs(24 * 3600);
 pub struct Workshop {
     /// The Docker daemon.
     pub engine: Arc<Engine>,
-    /// The image of the build containers.
-    pub image: BuilderImage,
+    /// The image of the containers.
+    pub images: Arc<BuilderImages>,
     /// Where packages are looked up and published.
     pub server: Arc<PackageServer>,
     /// Adds packages to a static repository.
@@ -135,7 +136,7 @@ impl Workshop {
     fn container_spec(&self) -> ContainerSpec {
         let settings = &self.settings;
         ContainerSpec {
-            image: self.image.id.clone(),
+            image: String::new(),
             role: "build",
             lifetime: settings.build_timeout.limit().unwrap_or(ONE_DAY) + Duration::from_secs(60),
             limits: Limits {

@@ -12,7 +12,7 @@ use super::check::{Promise, Promises};
 use super::session::{Session, engine_failure};
 use crate::engine::Container;
 use crate::event::Event;
-use crate::image::BUILD_HOME;
+use crate::image::{BUILD_HOME, PACKAGES};
 use crate::outcome::{Failure, FailureKind, Published};
 use crate::server::directory::Upload;
 use crate::server::{Contents, PackageServer, ServerError, Source};
@@ -25,7 +25,7 @@ struct InContainer<'a> {
 
 impl Source for InContainer<'_> {
     async fn open(&self) -> anyhow::Result<Contents> {
-        let path = format!("{BUILD_HOME}/packages/{}", self.file);
+        let path = format!("{BUILD_HOME}/{PACKAGES}/{}", self.file);
         let mut tar = self.container.get(&path);
         let mut entries = tar.entries()?;
         let entry = entries.next().await.with_context(|| format!("{path} is gone"))??;
@@ -92,13 +92,13 @@ impl Session<'_> {
         let unreadable = |error: std::io::Error| {
             Failure::new(FailureKind::Refused, format!("the built packages cannot be read: {error}"))
         };
-        let mut tar = container.get(&format!("{BUILD_HOME}/packages"));
+        let mut tar = container.get(&format!("{BUILD_HOME}/{PACKAGES}"));
         let mut entries = tar.entries().map_err(unreadable)?;
         let mut found = BTreeMap::new();
         while let Some(entry) = entries.next().await {
             let entry = entry.map_err(unreadable)?;
             let path = entry.path().map_err(unreadable)?.into_owned();
-            let Some(file) = path.strip_prefix("packages").ok().and_then(|p| p.to_str()) else {
+            let Some(file) = path.strip_prefix(PACKAGES).ok().and_then(|p| p.to_str()) else {
                 return Err(refused(format!("{} is not where packages are", path.display())));
             };
             let kind = entry.header().entry_type();

@@ -11,8 +11,9 @@ use super::log::{Budget, Fate, printable};
 use super::{CurrentStep, StepResult, Task, Workshop};
 use crate::engine::{Container, EngineError, Exec};
 use crate::event::Event;
-use crate::image::BUILD_HOME;
+use crate::image::{BUILD_HOME, SOURCES};
 use crate::outcome::{Failure, FailureKind, Published, Step, StepRecord, Verdict};
+use crate::sources;
 use crate::telemetry;
 
 /// What is known of an entry so far. It outlives a step that is stopped in the middle.
@@ -105,9 +106,24 @@ impl<'a> Session<'a> {
 
     /// The build container, started at the first use.
     pub async fn container(&self) -> StepResult<&Container> {
-        let spec = self.workshop.container_spec();
-        let start = self.workshop.engine.start(&spec);
-        self.container.get_or_try_init(|| start).await.map_err(engine_failure)
+        self.container.get_or_try_init(|| self.start()).await.map_err(engine_failure)
+    }
+
+    async fn start(&self) -> Result<Container, EngineError> {
+        let engine = &self.workshop.engine;
+        let mut spec = self.workshop.container_spec();
+        if self.keeps_sources() {
+            let name = sources::volume_name(&self.task.entry);
+            engine.ensure_source_volume(&name, &self.task.entry.to_string()).await?;
+            spec.volumes.push((name, format!("{BUILD_HOME}/{SOURCES}")));
+        }
+        self.workshop.images.start(spec).await
+    }
+
+    /// Whether the sources of this entry are kept: they are needed every night, only to see whether there is
+    /// something new.
+    pub fn keeps_sources(&self) -> bool {
+        !self.task.decided && self.workshop.settings.source_cache.limit().is_some()
     }
 
     /// Runs a command and logs what it prints. Its exit code is the caller's to judge.
@@ -142,7 +158,7 @@ impl<'a> Session<'a> {
         capture: bool,
     ) -> StepResult<(i64, String)> {
         let container = self.container().await?;
-        let uid = format!("{0}:{0}", self.workshop.image.uid);
+        let uid = format!("{0}:{0}", self.workshop.images.uid());
         let (user, env) = match who {
             As::Builder => (uid.as_str(), builder_environment()),
             As::Root => ("0:0", vec!["LC_ALL=C".to_owned()]),

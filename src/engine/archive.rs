@@ -21,6 +21,8 @@ const BUFFER: usize = 256 * 1024;
 pub struct TarSender {
     builder: Builder<DuplexStream>,
     owner: u64,
+    /// The time of all files, in Unix seconds.
+    now: u64,
 }
 
 impl TarSender {
@@ -31,6 +33,7 @@ impl TarSender {
         header.set_size(size);
         header.set_uid(self.owner);
         header.set_gid(self.owner);
+        header.set_mtime(self.now);
         header
     }
 
@@ -91,7 +94,7 @@ impl Container {
         F: AsyncFnOnce(&mut TarSender) -> io::Result<()>,
     {
         let (writer, reader) = tokio::io::duplex(BUFFER);
-        let mut sender = TarSender { builder: Builder::new(writer), owner };
+        let mut sender = TarSender { builder: Builder::new(writer), owner, now: unix_now() };
         let options = UploadToContainerOptionsBuilder::default().path(directory).build();
         let body = bollard::body_try_stream(ReaderStream::with_capacity(reader, BUFFER));
         let upload = async {
@@ -127,4 +130,8 @@ impl Container {
             docker.download_from_container(&self.id, Some(options)).map_err(io::Error::other).boxed();
         Archive::new(Box::new(StreamReader::new(stream)))
     }
+}
+
+fn unix_now() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0)
 }

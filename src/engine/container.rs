@@ -30,9 +30,9 @@ pub struct Limits {
 /// How far the processes of a container are trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
-    /// Only pacman and our own commands run there: Docker's defaults.
+    /// Only pacman and our own commands run there: Docker's default capabilities.
     Trusted,
-    /// Code from PKGBUILDs runs there: no new privileges, and only the capabilities that pacman needs.
+    /// Code from PKGBUILDs runs there: only the capabilities that pacman needs.
     Hostile,
 }
 
@@ -178,7 +178,8 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         }]),
         network_mode: spec.network.clone(),
         mounts: Some(mounts.collect()),
-        security_opt: hostile.then(|| vec!["no-new-privileges".into()]),
+        // For root's pacman too: Landlock, its download sandbox, can only be applied with it.
+        security_opt: Some(vec!["no-new-privileges".into()]),
         cap_drop: hostile.then(|| vec!["ALL".into()]),
         cap_add: hostile.then(|| PACMAN_CAPABILITIES.iter().map(|&cap| cap.to_owned()).collect()),
         ..Default::default()

@@ -20,3 +20,5 @@ pub const UID: &str = "dev.vieter.uid";
 pub const ENTRY: &str = "dev.vieter.entry";
 /// Which of several set-ups on one daemon a builder image belongs to.
 pub const NAME: &str = "dev.vieter.name";
+/// The role of a volume that keeps the sources of one entry.
+pub const SOURCES: &str = "sources";

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::OnceCell;
 
-use crate::engine::{Container, ContainerSpec, Engine, EngineError, Exec, Isolation, Limits};
-use crate::image::BuilderImage;
+use crate::engine::{Container, ContainerSpec, EngineError, Exec, Isolation, Limits};
+use crate::image::BuilderImages;
 
 /// Where repo-add works.
 const WORK: &str = "/tmp";
@@ -17,21 +17,20 @@ const FOLDER: &str = "/tmp/repository";
 
 /// Runs `repo-add`. Its container is started at the first use and kept until the run ends.
 pub struct RepoAdd {
-    engine: Arc<Engine>,
-    image: BuilderImage,
+    images: Arc<BuilderImages>,
     lifetime: Duration,
     container: OnceCell<Container>,
 }
 
 impl RepoAdd {
     /// For one run, which lasts no longer than `lifetime`.
-    pub fn new(engine: Arc<Engine>, image: BuilderImage, lifetime: Duration) -> Self {
-        Self { engine, image, lifetime, container: OnceCell::new() }
+    pub fn new(images: Arc<BuilderImages>, lifetime: Duration) -> Self {
+        Self { images, lifetime, container: OnceCell::new() }
     }
 
     async fn container(&self) -> Result<&Container, EngineError> {
         let spec = ContainerSpec {
-            image: self.image.id.clone(),
+            image: String::new(),
             role: "repository",
             lifetime: self.lifetime,
             limits: Limits { pids: 512, nofile: 1024, ..Limits::default() },
@@ -39,7 +38,7 @@ impl RepoAdd {
             network: Some("none".into()),
             volumes: Vec::new(),
         };
-        self.container.get_or_try_init(|| self.engine.start(&spec)).await
+        self.container.get_or_try_init(|| self.images.start(spec)).await
     }
 
     /// Adds packages to a database. `existing` are the database files to start from, `packages` the
@@ -57,7 +56,7 @@ impl RepoAdd {
         let container = self.container().await?;
         self.run(container, "0", &["rm", "-rf", FOLDER]).await?;
         container
-            .put(WORK, self.image.uid, async |tar| {
+            .put(WORK, self.images.uid(), async |tar| {
                 tar.directory("repository").await?;
                 let existing = existing.iter().filter_map(|path| Some((path.file_name()?.to_str()?, path)));
                 let packages = packages.iter().map(|(name, path)| (name.as_str(), path));
@@ -72,7 +71,7 @@ impl RepoAdd {
         let database = format!("{repo}.db.tar.gz");
         let mut command = vec!["repo-add", "--quiet", &database];
         command.extend(packages.iter().map(|(name, _)| name.as_str()));
-        self.run(container, &self.image.uid.to_string(), &command).await?;
+        self.run(container, &self.images.uid().to_string(), &command).await?;
         let mut files = Vec::new();
         for kind in ["db", "files"] {
             let name = format!("{repo}.{kind}.tar.gz");

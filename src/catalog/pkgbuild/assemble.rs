@@ -229,6 +229,16 @@ impl Assembly<'_> {
                 checked(&name, self.array(&name)?.to_vec(), sound)?;
             }
         }
+        // makepkg prints nothing of these, and yet takes them into account when it builds.
+        if arch == ["any"] {
+            for name in ["depends", "makedepends", "checkdepends", "provides"] {
+                let name = format!("{name}_{}", self.architecture);
+                if self.variables.contains_key(&name) {
+                    let message = format!("{name} is set although it is for any architecture");
+                    return Err(Reason::new(message, None));
+                }
+            }
+        }
         Ok(())
     }
 
@@ -277,9 +287,6 @@ impl Assembly<'_> {
         let of_architecture = values(&own)?;
         if arch.iter().any(|arch| arch == self.architecture) {
             list.extend(of_architecture);
-        } else if !of_architecture.is_empty() && arch == ["any"] {
-            let message = format!("{own} is set although the package is for any architecture");
-            return Err(Reason::new(message, None));
         }
         Ok(list)
     }

@@ -11,6 +11,11 @@ use super::source::{Source, skip_blanks};
 use super::value::{Scope, Variable, Why};
 use super::{Reason, rules, taint, value};
 
+/// The longest array that is worked out.
+const MAX_ELEMENTS: usize = 4096;
+/// The most bytes that all values that are assigned may come to. Arrays can double with every line.
+const MAX_ASSIGNED: usize = 4 * 1024 * 1024;
+
 /// A function that the script defines.
 pub(super) struct Function<'a> {
     pub(super) name: String,
@@ -50,6 +55,8 @@ struct Scanner<'a, 'b> {
     source: &'b Source<'b>,
     /// The line of the statement before, if its status may not be 0.
     fragile: Option<usize>,
+    /// How many bytes have been assigned.
+    assigned: usize,
 }
 
 impl<'a> Scanner<'a, '_> {
@@ -193,13 +200,12 @@ impl<'a> Scanner<'a, '_> {
         };
         match value {
             Ok(value) => {
-                self.scan.variables.insert(name.to_owned(), Variable::Scalar(value));
+                self.insert(name, Variable::Scalar(value), line);
             }
             Err(why) => {
                 let reason = Reason::new(format!("{name} is not plain: {why}"), line);
                 let known = Vec::new();
-                let unknown = Variable::Unknown { reason, known, scalar: true };
-                self.scan.variables.insert(name.to_owned(), unknown);
+                self.insert(name, Variable::Unknown { reason, known, scalar: true }, line);
             }
         }
     }
@@ -228,9 +234,7 @@ impl<'a> Scanner<'a, '_> {
         }
         match why {
             Some(why) => self.unknown(name, why, known, line),
-            None => {
-                self.scan.variables.insert(name.to_owned(), Variable::Array(known));
-            }
+            None => self.insert(name, Variable::Array(known), line),
         }
     }
 
@@ -269,6 +273,9 @@ pub(super) fn array(
             return (known, unusual());
         };
         rest = after;
+        if known.len() > MAX_ELEMENTS {
+            return (Vec::new(), Some("a very long array".to_owned()));
+        }
         match value::elements(&word.value, scope) {
             Ok(values) => known.extend(values),
             Err(message) => why = why.or(Some(message)),
