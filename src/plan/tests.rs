@@ -1,1 +1,290 @@
+//! Order, shards and decisions, without Git, Docker or a package server.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::graph::{self, Makes, Needs, Node};
+use super::*;
+use crate::catalog::parse_file;
+use crate::config::{Config, Environment, Selection, Shard};
+use crate::server::{Database, DatabasePackage};
+
+fn node(name: &str, requires: &[&str]) -> Node {
+    let makes = Makes { name: name.into(), version: Some("1-1".into()), ..Makes::default() };
+    Node { makes: vec![makes], requires: requires.iter().map(|&r| r.into()).collect() }
+}
+
+fn sequence(nodes: &[Node]) -> Vec<String> {
+    let order = graph::order(&graph::needs(nodes));
+    order.sequence.into_iter().map(|number| nodes[number].makes[0].name.clone()).collect()
+}
+
+#[test]
+fn without_needs_the_list_stays_as_it_is() {
+    assert_eq!(sequence(&[node("c", &[]), node("a", &["glibc"]), node("b", &[])]), ["c", "a", "b"]);
+}
+
+#[test]
+fn what_is_needed_comes_first_also_through_provides_and_constraints() {
+    let mut library = node("libfoo-git", &[]);
+    library.makes[0].provides = vec!["libfoo=2".into()];
+    let user = node("user", &["libfoo>=2", "tool"]);
+    let picky = node("picky", &["libfoo>=3"]);
+    let nodes = [picky, user, node("tool", &["libfoo"]), library];
+    assert_eq!(sequence(&nodes), ["picky", "libfoo-git", "tool", "user"]);
+    assert!(graph::needs(&nodes)[0].is_empty(), "libfoo 2 does not satisfy libfoo>=3");
+}
+
+#[test]
+fn what_a_needed_package_needs_to_run_comes_first_too() {
+    let mut split = node("front", &[]);
+    split.makes[0].depends = vec!["engine".into()];
+    assert_eq!(sequence(&[node("app", &["front"]), split, node("engine", &[])]), ["front", "engine", "app"]);
+}
+
+#[test]
+fn a_cycle_is_named_and_keeps_the_list_s_order() {
+    let nodes = [node("x", &["b"]), node("b", &["a"]), node("a", &["b"]), node("own", &["own"])];
+    let order = graph::order(&graph::needs(&nodes));
+    assert_eq!(order.sequence, [1, 2, 0, 3]);
+    assert_eq!(order.cycles, [vec![1, 2]]);
+}
+
+fn any_needs() -> impl Strategy<Value = Needs> {
+    (1_usize..40).prop_flat_map(|count| {
+        let edges = prop::collection::vec((0..count, 0..count), 0..count * 2);
+        edges.prop_map(move |edges| {
+            let mut needs: Needs = vec![BTreeMap::new(); count];
+            for (from, to) in edges.into_iter().filter(|(from, to)| from != to) {
+                needs[from].insert(to, BTreeSet::from(["x".into()]));
+            }
+            needs
+        })
+    })
+}
+
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("https://git.example/{number}.git")).collect()
+}
+
+proptest! {
+    #[test]
+    fn every_entry_comes_once_and_after_what_it_needs(needs in any_needs()) {
+        let order = graph::order(&needs);
+        let mut sorted = order.sequence.clone();
+        sorted.sort_unstable();
+        prop_assert_eq!(sorted, (0..needs.len()).collect::<Vec<_>>());
+        let place = |number: usize| order.sequence.iter().position(|&n| n == number);
+        let together = |a: usize, b: usize| order.cycles.iter().any(|c| c.contains(&a) && c.contains(&b));
+        for (number, needed) in needs.iter().enumerate() {
+            for &other in needed.keys() {
+                prop_assert!(place(other) < place(number) || together(number, other));
+            }
+        }
+    }
+
+    #[test]
+    fn every_entry_is_in_one_shard_with_those_it_needs(needs in any_needs(), count in 1_u32..6) {
+        let shards = shard::divide(&graph::components(&needs), &names(needs.len()), count);
+        prop_assert_eq!(shards.len(), needs.len());
+        for (number, needed) in needs.iter().enumerate() {
+            prop_assert!(shards[number] < count);
+            for &other in needed.keys() {
+                prop_assert_eq!(shards[number], shards[other]);
+            }
+        }
+    }
+
+    #[test]
+    fn single_entries_are_spread_evenly(count in 1_usize..300, shards in 1_u32..8) {
+        let needs: Needs = vec![BTreeMap::new(); count];
+        let divided = shard::divide(&graph::components(&needs), &names(count), shards);
+        let even = count.div_ceil(shards as usize);
+        for shard in 0..shards {
+            let load = divided.iter().filter(|&&s| s == shard).count();
+            prop_assert!(load <= even + even.div_ceil(10), "{load} of {count} on one of {shards}");
+        }
+    }
+
+    #[test]
+    fn the_division_does_not_depend_on_the_order_of_the_list(count in 1_usize..60, shards in 1_u32..6) {
+        let needs: Needs = vec![BTreeMap::new(); count];
+        let forward = names(count);
+        let backward: Vec<String> = forward.iter().rev().cloned().collect();
+        let one = shard::divide(&graph::components(&needs), &forward, shards);
+        let mut other = shard::divide(&graph::components(&needs), &backward, shards);
+        other.reverse();
+        prop_assert_eq!(one, other);
+    }
+}
+
+#[test]
+fn a_new_entry_moves_few_others() {
+    let divide = |count: usize| {
+        let needs: Needs = vec![BTreeMap::new(); count];
+        shard::divide(&graph::components(&needs), &names(count), 4)
+    };
+    let (before, after) = (divide(200), divide(201));
+    let moved = before.iter().zip(&after).filter(|(a, b)| a != b).count();
+    assert!(moved <= 10, "{moved} of 200 moved");
+}
+
+struct Vars(Vec<(&'static str, &'static str)>);
+
+impl Environment for Vars {
+    fn variables(&self) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+        self.0.iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
+    fn read_file(&self, _: &std::path::Path) -> std::io::Result<String> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+}
+
+fn selection(variables: &[(&'static str, &'static str)]) -> Selection {
+    let base = [("VIETER_ADDRESS", "http://x"), ("VIETER_API_KEY", "k")];
+    Config::load(&Vars([&base, variables].concat())).expect("a configuration").selection
+}
+
+fn surveyed(name: &str, pkgbuild: &str) -> Surveyed {
+    let list = format!(r#"[{{"url": "https://git.example/{name}.git", "repo": "r"}}]"#);
+    let entry = parse_file(&list).expect("a list").remove(0).expect("an entry");
+    let knowledge = Knowledge::of(pkgbuild.as_bytes(), None, "x86_64");
+    Surveyed { entry: Ok(Arc::new(entry)), looked: Looked::Known(knowledge), fetched: None }
+}
+
+fn plain(name: &str, rest: &str) -> Surveyed {
+    surveyed(name, &format!("pkgname={name}\npkgver=1.0\npkgrel=1\narch=(any)\n{rest}\npackage() {{ :; }}\n"))
+}
+
+/// Decides with a server that has nothing, or has these packages in this version.
+fn decide(surveyed: Vec<Surveyed>, has: &[(&str, &str)], selection: &Selection) -> Vec<(String, String)> {
+    let draft = draft(surveyed, selection, "x86_64");
+    let packages = has.iter().map(|&(name, version)| DatabasePackage {
+        name: name.into(),
+        version: version.into(),
+        ..DatabasePackage::default()
+    });
+    let database = Arc::new(Database { packages: packages.collect() });
+    let answers = draft.questions().into_iter().map(|(number, _, packages)| {
+        let there = |p: &crate::server::PackageId| {
+            database.find(&p.name).is_some_and(|known| known.version == p.version)
+        };
+        let lacking = packages.into_iter().filter(|package| !there(package)).collect();
+        (number, Ok(Answer { lacking, database: Some(Arc::clone(&database)) }))
+    });
+    let answers = answers.collect();
+    let plan = complete(draft, answers, selection);
+    let row = |planned: &Planned| {
+        let why = planned.decision.why();
+        let space = if why.is_empty() { "" } else { ": " };
+        (planned.title().to_owned(), format!("{}{space}{why}", planned.decision.as_str()))
+    };
+    plan.entries.iter().map(row).collect()
+}
+
+fn decision(surveyed: Surveyed, has: &[(&str, &str)], selection: &Selection) -> String {
+    decide(vec![surveyed], has, selection).remove(0).1
+}
+
+#[test]
+fn what_the_server_has_decides() {
+    let all = selection(&[]);
+    assert_eq!(decision(plain("a", ""), &[("a", "1.0-1")], &all), "up_to_date");
+    assert_eq!(decision(plain("a", ""), &[], &all), "build: new");
+    assert_eq!(decision(plain("a", ""), &[("a", "0.9-1")], &all), "build: outdated, the server has 0.9-1");
+    let epoch = plain("a", "epoch=1");
+    assert_eq!(decision(epoch, &[("a", "1.0-1")], &all), "build: outdated, the server has 1.0-1");
+    let split = "pkgbase=s\npkgname=(s1 s2)\npkgver=1\npkgrel=1\narch=(x86_64)\npackage_s1() { :; }\npackage_s2() { :; }\n";
+    assert_eq!(decision(surveyed("s", split), &[("s1", "1-1")], &all), "build: the server lacks s2");
+}
+
+#[test]
+fn doubt_and_pkgver_functions_are_looked_into() {
+    let all = selection(&[]);
+    let git = plain("a-git", "pkgver() { echo 2; }");
+    assert_eq!(decision(git, &[("a-git", "1.0-1")], &all), "look_inside: it has a pkgver() function");
+    let tricky = surveyed("b", "pkgname=b\npkgver=$(date +%Y)\npkgrel=1\narch=(any)\npackage() { :; }\n");
+    assert!(decision(tricky, &[], &all).starts_with("look_inside: PKGBUILD, line 2"));
+}
+
+#[test]
+fn the_user_selects_and_forces() {
+    let has = [("a", "1.0-1")];
+    assert_eq!(
+        decision(plain("a", ""), &has, &selection(&[("VIETER_IGNORE", "a*")])),
+        "skip: ignored (VIETER_IGNORE)"
+    );
+    assert_eq!(
+        decision(plain("a", ""), &has, &selection(&[("VIETER_ONLY", "b")])),
+        "skip: not selected (VIETER_ONLY)"
+    );
+    assert_eq!(decision(plain("a", ""), &has, &selection(&[("VIETER_FORCE", "true")])), "build: forced");
+    assert_eq!(decision(plain("a", ""), &has, &selection(&[("VIETER_FORCE", "b")])), "up_to_date");
+}
+
+#[test]
+fn a_pkgbuild_for_other_architectures_is_skipped() {
+    let text = "pkgname=a\npkgver=1\npkgrel=1\narch=(aarch64)\npackage() { :; }\n";
+    let decision = decision(surveyed("a", text), &[], &selection(&[]));
+    assert_eq!(decision, "skip: its PKGBUILD is not for x86_64");
+}
+
+#[test]
+fn dependents_of_what_is_built_are_built_again_when_wanted() {
+    let list = || vec![plain("user", "depends=(lib)"), plain("lib", "")];
+    let has = [("user", "1.0-1"), ("lib", "0.9-1")];
+    let usual = decide(list(), &has, &selection(&[]));
+    let expected = |user: &str| {
+        [
+            ("lib".to_owned(), "build: outdated, the server has 0.9-1".to_owned()),
+            ("user".to_owned(), user.to_owned()),
+        ]
+    };
+    assert_eq!(usual, expected("up_to_date"));
+    let again = decide(list(), &has, &selection(&[("VIETER_REBUILD_DEPENDENTS", "yes")]));
+    assert_eq!(again, expected("build: lib is built again"));
+}
+
+#[test]
+fn a_shard_takes_its_part_and_skips_the_rest_with_the_reason() {
+    let list = || (0..12).map(|n| plain(&format!("p{n}"), "")).collect::<Vec<_>>();
+    let mut taken = Vec::new();
+    for index in 0..3 {
+        let mut selection = selection(&[]);
+        selection.shard = Some(Shard { index, count: 3 });
+        for (name, decision) in decide(list(), &[], &selection) {
+            match decision.as_str() {
+                "build: new" => taken.push(name),
+                other => assert!(other.starts_with("skip: belongs to shard "), "{other}"),
+            }
+        }
+    }
+    taken.sort();
+    taken.dedup();
+    assert_eq!(taken.len(), 12);
+}
+
+#[test]
+fn the_table_and_the_json_say_the_same() {
+    let draft = draft(vec![plain("user", "depends=(lib)"), plain("lib", "")], &selection(&[]), "x86_64");
+    let lacking = |number: usize| {
+        let (_, _, packages) = draft.questions().swap_remove(number);
+        Ok(Answer { lacking: packages, database: None })
+    };
+    let answers = BTreeMap::from([(0, lacking(0)), (1, lacking(1))]);
+    let plan = complete(draft, answers, &selection(&[]));
+    let table = table(&plan);
+    assert_eq!(
+        table,
+        "PACKAGE BASE  VERSION  DECISION  REASON\n\
+         lib           1.0-1    build     new\n\
+         user          1.0-1    build     new; after lib\n\
+         2 to build, 0 to look into, 0 up to date, 0 skipped, 0 failed\n"
+    );
+    let json = json(&plan);
+    assert_eq!(json["entries"][1]["pkgbase"], "user");
+    assert_eq!(json["entries"][1]["after"][0], "lib");
+}

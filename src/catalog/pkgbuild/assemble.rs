@@ -2,18 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::overlooked;
 use super::overrides::{self, Overrides};
-use super::source::{Source, name_length};
+use super::source::Source;
 use super::statements::{Function, Scan};
 use super::value::Variable;
 use super::{
     Declined, Facts, Hints, Identity, Reading, Reason, StaticPackage, StaticPkgbuild, Version, rules,
 };
 
-/// Variables whose assignments must all have been found, wherever they stand.
-const CORE: [&str; 5] = ["pkgname", "pkgbase", "pkgver", "pkgrel", "epoch"];
-/// Variables whose assignments must all have been found at the start of a line.
-const OTHERS: [&str; 6] = ["arch", "depends", "makedepends", "checkdepends", "provides", "options"];
+/// The most architectures a package may have: far more than there are.
+const MAX_ARCHITECTURES: usize = 32;
 
 /// A result, or why there is none.
 type Sure<T> = Result<T, Reason>;
@@ -21,7 +20,7 @@ type Sure<T> = Result<T, Reason>;
 /// The answer for one architecture.
 pub(super) fn assemble(scan: &Scan<'_>, source: &Source<'_>, architecture: &str) -> Reading {
     let has_pkgver_function = scan.functions.iter().any(|function| function.name == "pkgver");
-    let sound = match scan.problem.clone().or_else(|| overlooked(scan, source)) {
+    let sound = match scan.problem.clone().or_else(|| overlooked::find(scan, source)) {
         Some(problem) => Err(problem),
         None => Ok(()),
     };
@@ -41,53 +40,6 @@ pub(super) fn assemble(scan: &Scan<'_>, source: &Source<'_>, architecture: &str)
             identity: identity.filter(|_| certain),
         }),
     }
-}
-
-/// A line that starts like an assignment that matters, and was not found to be one. The parser may
-/// have taken it for something else than bash would. Within a function it may be a line of a
-/// here-document, if there is no doubt where the function ends.
-fn overlooked(scan: &Scan<'_>, source: &Source<'_>) -> Option<Reason> {
-    let obvious: Vec<(usize, usize)> = scan
-        .functions
-        .iter()
-        .map(|function| function.span)
-        .filter(|(start, end)| ends_obviously(source, *start, *end))
-        .collect();
-    for (start, line) in source.lines() {
-        let function = obvious.partition_point(|(from, _)| *from <= start);
-        let function = function.checked_sub(1).and_then(|at| obvious.get(at));
-        if function.is_some_and(|(_, to)| start < *to) {
-            continue;
-        }
-        let text = line.trim_start_matches([' ', '\t']);
-        let indented = text.len() < line.len();
-        let (name, rest) = text.split_at(name_length(text));
-        let matters = CORE.contains(&name) || (!indented && starts_with_any(name, &OTHERS));
-        if !matters || !(rest.starts_with(['=', '[']) || rest.starts_with("+=")) {
-            continue;
-        }
-        let at = start + (line.len() - text.len());
-        if !scan.assignments.contains(&at) {
-            let message = format!("{name} is set in some way that is not plain");
-            return Some(Reason::new(message, Some(source.line(at))));
-        }
-    }
-    None
-}
-
-/// Whether a function ends with the first `}` that stands alone at the start of a line.
-fn ends_obviously(source: &Source<'_>, start: usize, end: usize) -> bool {
-    let text = source.slice(start, end);
-    let first = text.find("\n}").map(|at| at + "\n}".len());
-    first == Some(text.len()) && matches!(source.from(end).chars().next(), None | Some('\n'))
-}
-
-fn starts_with_any(name: &str, bases: &[&str]) -> bool {
-    let is = |base: &&str| {
-        let rest = name.strip_prefix(*base);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
-    };
-    bases.iter().any(is)
 }
 
 struct Assembly<'a> {
@@ -222,10 +174,8 @@ impl Assembly<'_> {
         for arch in arch.iter().filter(|arch| *arch != "any") {
             for name in ["depends", "makedepends", "checkdepends", "provides"] {
                 let name = format!("{name}_{arch}");
-                let sound = match name.starts_with("provides") {
-                    true => rules::is_provision,
-                    false => rules::is_dependency,
-                };
+                let provided = name.starts_with("provides");
+                let sound = if provided { rules::is_provision } else { rules::is_dependency };
                 checked(&name, self.array(&name)?.to_vec(), sound)?;
             }
         }
@@ -329,7 +279,7 @@ fn checked(name: &str, values: Vec<String>, sound: fn(&str) -> bool) -> Sure<Vec
 /// Architectures as makepkg takes them: some, each once, and `any` only alone.
 fn checked_arch(arch: Vec<String>) -> Sure<Vec<String>> {
     let distinct: BTreeSet<&String> = arch.iter().collect();
-    let sound = !arch.is_empty()
+    let sound = matches!(arch.len(), 1..=MAX_ARCHITECTURES)
         && distinct.len() == arch.len()
         && arch.iter().all(|name| rules::is_architecture(name))
         && (arch.len() == 1 || !arch.iter().any(|name| name == "any"));

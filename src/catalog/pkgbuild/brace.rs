@@ -36,7 +36,9 @@ pub(super) fn expand(word: &str) -> Result<Vec<String>, Why> {
     if rest.contains('}') {
         return Err(refused());
     }
-    words.iter_mut().for_each(|word| word.push_str(rest));
+    for word in &mut words {
+        word.push_str(rest);
+    }
     if words.iter().any(String::is_empty) {
         return Err(refused());
     }

@@ -221,18 +221,15 @@ fn replace(value: &str, argument: &str, all: bool) -> Option<String> {
         let most = if globs.contains(&Glob::Many) { bytes.len() } else { at + globs.len() };
         let least = globs.iter().filter(|glob| **glob != Glob::Many).count();
         let mut ends = (at + least..=most.min(bytes.len())).rev();
-        match ends.find(|end| matches(&globs, &bytes[at..*end])) {
-            Some(end) => {
-                result.push_str(replacement);
-                at = end;
-                if !all {
-                    break;
-                }
+        if let Some(end) = ends.find(|end| matches(&globs, &bytes[at..*end])) {
+            result.push_str(replacement);
+            at = end;
+            if !all {
+                break;
             }
-            None => {
-                result.push(char::from(bytes[at]));
-                at += 1;
-            }
+        } else {
+            result.push(char::from(bytes[at]));
+            at += 1;
         }
         if result.len() > MAX_VALUE {
             return None;

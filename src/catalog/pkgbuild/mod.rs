@@ -10,6 +10,7 @@
 //! - `statements`: the top-level statements in order, with the variables they set;
 //! - `value`, `expand`, `brace`: the value of one word, exactly as bash computes it;
 //! - `overrides`: what the `package()` functions override, by makepkg's own rules;
+//! - `overlooked`: a check that the parser missed no assignment;
 //! - `assemble`, `rules`: the facts, and the values that makepkg itself would refuse.
 //!
 //! [`srcinfo`] gives the same facts from a `.SRCINFO`, and [`agree`] compares the two.
@@ -19,6 +20,7 @@ mod brace;
 mod expand;
 mod guard;
 mod nesting;
+mod overlooked;
 mod overrides;
 mod rules;
 mod source;
@@ -29,6 +31,8 @@ mod value;
 pub mod agree;
 pub mod srcinfo;
 
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 mod tests;
 

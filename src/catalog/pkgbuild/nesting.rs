@@ -153,9 +153,8 @@ impl Walk {
             return Some(());
         }
         match self.open.last_mut() {
-            Some(Frame::Array) => return Some(()),
             Some(Frame::Pattern) if word == "esac" => return self.close(|f| f == Frame::Pattern),
-            Some(Frame::Pattern) => return Some(()),
+            Some(Frame::Array | Frame::Pattern) => return Some(()),
             Some(top @ Frame::Case(1)) if word == "in" => {
                 *top = Frame::Pattern;
                 return Some(());

@@ -123,7 +123,7 @@ pub(super) fn is_unset_by_makepkg(name: &str) -> bool {
     name == "pkgname"
         || ARRAYS.contains(&name)
         || STRINGS.contains(&name)
-        || BY_ARCHITECTURE.iter().any(|start| by_architecture(&start))
+        || BY_ARCHITECTURE.iter().any(by_architecture)
 }
 
 /// Whether makepkg insists that a variable is an array (`Some(true)`) or a string.

@@ -39,7 +39,7 @@ pub(super) struct Scan<'a> {
 
 /// Goes through the top-level statements.
 pub(super) fn scan<'a>(program: &'a Program, source: &Source<'_>) -> Scan<'a> {
-    let mut scanner = Scanner { scan: Scan::default(), source, fragile: None };
+    let mut scanner = Scanner { scan: Scan::default(), source, fragile: None, assigned: 0 };
     for item in program.complete_commands.iter().flat_map(|list| &list.0) {
         scanner.statement(item);
     }
@@ -145,7 +145,7 @@ impl<'a> Scanner<'a, '_> {
             if assignment.to_string().contains(['$', '`']) || !plain_subscript(text) {
                 self.problem("an assignment to an element", line);
             }
-            return self.unknown(name, "one element of it is set".to_owned(), Vec::new(), line);
+            return self.unknown(name, "one element of it is set", Vec::new(), line);
         }
         let sign = if assignment.append { "+=" } else { "=" };
         let raw = text.strip_prefix(name.as_str()).and_then(|rest| rest.strip_prefix(sign));
@@ -189,7 +189,7 @@ impl<'a> Scanner<'a, '_> {
             Some(Variable::Unknown { scalar, .. }) => *scalar,
         };
         if !was_scalar {
-            return self.unknown(name, "a string assigned to an array".to_owned(), vec![], line);
+            return self.unknown(name, "a string assigned to an array", vec![], line);
         }
         let value = match (value, assignment.append, before) {
             (Ok(value), false, _) => Ok(value),
@@ -233,15 +233,30 @@ impl<'a> Scanner<'a, '_> {
             why = lost.map(str::to_owned).or(why);
         }
         match why {
-            Some(why) => self.unknown(name, why, known, line),
+            Some(why) => self.unknown(name, &why, known, line),
             None => self.insert(name, Variable::Array(known), line),
         }
     }
 
-    fn unknown(&mut self, name: &str, why: Why, known: Vec<String>, line: Option<usize>) {
+    fn unknown(&mut self, name: &str, why: &str, known: Vec<String>, line: Option<usize>) {
         let reason = Reason::new(format!("{name} is not plain: {why}"), line);
-        let unknown = Variable::Unknown { reason, known, scalar: false };
-        self.scan.variables.insert(name.to_owned(), unknown);
+        self.insert(name, Variable::Unknown { reason, known, scalar: false }, line);
+    }
+
+    /// Assigns, as long as it does not come to too much.
+    fn insert(&mut self, name: &str, value: Variable, line: Option<usize>) {
+        let size = match &value {
+            Variable::Scalar(value) => value.len(),
+            Variable::Array(values) | Variable::Unknown { known: values, .. } => {
+                values.iter().map(|value| value.len() + size_of::<String>()).sum()
+            }
+        };
+        self.assigned += name.len() + size;
+        if self.assigned > MAX_ASSIGNED {
+            self.scan.variables.remove(name);
+            return self.problem("its values come to too much", line);
+        }
+        self.scan.variables.insert(name.to_owned(), value);
     }
 }
 
