@@ -2,7 +2,7 @@
 //!
 //! The numbers follow `sysexits.h` (64, 69, 70, 75), `timeout(1)` (124) and the shells' 128 + signal.
 
-use crate::outcome::{RunErrorKind, Stop};
+use crate::outcome::{Ending, RunErrorKind, RunOutcome, Stop};
 
 /// Why the program ended, as a number that a scheduler can act on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,18 @@ impl ExitStatus {
     /// The number itself.
     pub fn code(self) -> u8 {
         self as u8
+    }
+}
+
+impl RunOutcome {
+    /// The exit status that follows.
+    pub fn exit_status(&self) -> ExitStatus {
+        match &self.ending {
+            Ending::Stopped { by } => (*by).into(),
+            Ending::Failed { error } => error.kind.into(),
+            Ending::Finished if self.entries.iter().all(|e| e.verdict.is_success()) => ExitStatus::Success,
+            Ending::Finished => ExitStatus::SomeFailed,
+        }
     }
 }
 

@@ -7,8 +7,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::exit_status::ExitStatus;
-
 /// The five steps of one repository entry, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -368,16 +366,6 @@ pub struct RunOutcome {
 }
 
 impl RunOutcome {
-    /// The exit status that follows.
-    pub fn exit_status(&self) -> ExitStatus {
-        match &self.ending {
-            Ending::Stopped { by } => (*by).into(),
-            Ending::Failed { error } => error.kind.into(),
-            Ending::Finished if self.entries.iter().all(|e| e.verdict.is_success()) => ExitStatus::Success,
-            Ending::Finished => ExitStatus::SomeFailed,
-        }
-    }
-
     /// How many entries have the verdict of this name.
     pub fn count(&self, verdict: &str) -> usize {
         self.entries.iter().filter(|e| e.verdict.as_str() == verdict).count()

@@ -32,7 +32,7 @@ install_tools() {
 mkdir -p "$cache"
 (
   flock 9
-  [ -x "$here_tools/bin/helm" ] && [ -x "$here_tools/bin/kubectl" ] || install_tools
+  if [ ! -x "$here_tools/bin/helm" ]; then install_tools; fi
 ) 9>"$cache/deploy.lock"
 
 # Nothing of the user's own helm configuration, and no cluster.

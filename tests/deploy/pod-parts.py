@@ -69,8 +69,7 @@ def main():
         "fs_group": security.get("fsGroup"),
         "config_maps": maps,
         "containers": [
-            container(spec, security, volumes, maps)
-            for spec in pod.get("initContainers", []) + pod["containers"]
+            container(spec, security, volumes, maps) for spec in pod.get("initContainers", []) + pod["containers"]
         ],
     }
     print(json.dumps(parts, indent=2))

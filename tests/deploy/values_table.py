@@ -62,7 +62,7 @@ def main():
     readme = CHART / "README.md"
     old = readme.read_text()
     start = BEGIN.search(old).end()
-    new = old[:start] + made + old[old.index(END):]
+    new = old[:start] + made + old[old.index(END) :]
     if "--write" in sys.argv:
         readme.write_text(new)
     elif "--check" in sys.argv:

@@ -153,9 +153,19 @@ impl Assembly<'_> {
         })
     }
 
-    /// What makepkg checks of every variable: strings are strings, arrays are arrays.
+    /// What makepkg checks of every variable: strings are strings, arrays are
+    /// arrays, and most of those may hold nothing empty.
     fn check_kinds(&self, arch: &[String]) -> Sure<()> {
         for (name, variable) in self.variables {
+            let empty = match variable {
+                Variable::Array(values) | Variable::Unknown { known: values, .. } => {
+                    values.iter().any(String::is_empty)
+                }
+                Variable::Scalar(_) => false,
+            };
+            if empty && rules::must_be_array(name, arch) == Some(true) {
+                return Err(Reason::new(format!("{name} has an empty value"), None));
+            }
             let array = match variable {
                 Variable::Array(_) => true,
                 Variable::Scalar(_) => false,

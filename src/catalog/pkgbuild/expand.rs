@@ -48,7 +48,7 @@ pub(super) fn parameter(inner: &str, scope: &Scope<'_>) -> Result<String, Why> {
     if rest.is_empty() {
         return Ok(value.to_owned());
     }
-    if !value.is_ascii() || value.len() > MAX_VALUE || !rest.is_ascii() {
+    if !value.is_ascii() || value.contains('\\') || value.len() > MAX_VALUE || !rest.is_ascii() {
         return Err(unclear());
     }
     operation(value, rest).ok_or_else(unclear)
