@@ -47,7 +47,8 @@ fn bad_config(error: &ConfigError) -> ExitStatus {
 
 fn show_config() -> ExitStatus {
     match config::effective(&ProcessEnvironment) {
-        Ok(text) => {
+        Ok((text, warnings)) => {
+            warnings.iter().for_each(|warning| eprintln!("vieter: {warning}"));
             // A reader that has seen enough (`| head`) is no failure.
             let _ = std::io::stdout().write_all(text.as_bytes());
             ExitStatus::Success

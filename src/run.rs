@@ -199,7 +199,7 @@ impl<'a> Run<'a> {
                         number,
                         total: total.max(number),
                         reason,
-                        decided,
+                        facts: planned.facts.clone().filter(|_| decided),
                         fetched: planned.fetched.clone(),
                     };
                     workshop.build(&task).await
@@ -267,7 +267,7 @@ fn outcome_of(planned: &Planned, verdict: Verdict) -> EntryOutcome {
         entry: planned.name.clone(),
         repo: planned.entry.as_ref().map(|entry| entry.repo.clone()).unwrap_or_default(),
         pkgbase: planned.pkgbase.clone(),
-        version: planned.version.clone(),
+        version: planned.version(),
         reason: None,
         verdict,
         published: Vec::new(),

@@ -9,22 +9,13 @@ use crate::plan;
 use crate::server::{PackageId, ServerError};
 use crate::telemetry;
 
-/// A package that makepkg promises to make.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Promise {
-    /// The package.
-    pub package: PackageId,
-    /// Its file name.
-    pub file: String,
-    /// Whether makepkg may leave it out: a debug package of what turns out to have no debug symbols.
-    pub optional: bool,
-}
-
 /// What an entry makes, and what for that must be installed.
 #[derive(Debug)]
 pub(super) struct Promises {
+    /// The package base.
+    pub pkgbase: String,
     /// All packages.
-    pub all: Vec<Promise>,
+    pub packages: Vec<PackageId>,
     /// What makepkg needs to be installed.
     pub dependencies: Vec<String>,
 }
@@ -65,10 +56,15 @@ impl Session<'_> {
         Err(self.explain(code, failure).await)
     }
 
-    /// Asks makepkg what it would make, and the package server what of that it has.
+    /// Asks makepkg what it would make, and the package server what of that it has. Where that is certain, and
+    /// decided, nobody is asked.
     pub async fn check_step(&self, directory: &str) -> StepResult<Checked> {
-        let (info, listed) = tokio::try_join!(self.source_info(directory), self.package_list(directory))?;
-        let (pkgbase, arch) = (&info.pkgbase, &self.workshop.engine.info.arch);
+        let arch = &self.workshop.engine.info.arch;
+        let info = match &self.task.facts {
+            Some(facts) => SourceInfo::from_facts(facts, arch),
+            None => self.source_info(directory).await?,
+        };
+        let pkgbase = &info.pkgbase;
         telemetry::name_entry(&self.span, pkgbase);
         self.record().pkgbase = Some(pkgbase.clone());
         self.record().version = Some(info.version.clone());
@@ -79,20 +75,19 @@ impl Session<'_> {
             let reason = format!("its PKGBUILD is not for {arch}");
             return Ok(Checked::Enough(Verdict::Skipped { reason }));
         }
-        let all = self.promises(&info, &listed)?;
-        let decided = self.task.decided || self.workshop.selection.force.applies_to(pkgbase);
-        if !decided && self.server_has_all(&all).await? {
+        let decided = self.task.facts.is_some() || self.workshop.selection.force.applies_to(pkgbase);
+        if !decided && self.server_has_all(&info.packages).await? {
             return Ok(Checked::Enough(Verdict::UpToDate));
         }
         let dependencies = super::dependencies::of(&info)?;
-        Ok(Checked::Build(Promises { all, dependencies }))
+        let SourceInfo { pkgbase, packages, .. } = info;
+        Ok(Checked::Build(Promises { pkgbase, packages, dependencies }))
     }
 
-    async fn server_has_all(&self, promises: &[Promise]) -> StepResult<bool> {
+    async fn server_has_all(&self, packages: &[PackageId]) -> StepResult<bool> {
         let (repo, arch) = (&self.task.entry.repo, &self.workshop.engine.info.arch);
-        for promise in promises.iter().filter(|promise| !promise.optional) {
-            let there = self.workshop.server.has(repo, arch, &promise.package).await;
-            if !there.map_err(server_failure)? {
+        for package in packages {
+            if !self.workshop.server.has(repo, arch, package).await.map_err(server_failure)? {
                 return Ok(false);
             }
         }
@@ -111,44 +106,6 @@ impl Session<'_> {
             let message = format!("makepkg's description of the PKGBUILD {error}");
             Failure::new(FailureKind::Pkgbuild, message).hint("correct the PKGBUILD")
         })
-    }
-
-    async fn package_list(&self, directory: &str) -> StepResult<String> {
-        let command = ["makepkg", "--packagelist"];
-        let (code, text) =
-            self.ask_command("makepkg --packagelist", As::Builder, directory, &command).await?;
-        if code != 0 {
-            let what = "listing the packages";
-            return Err(makepkg::failure(what, code, FailureKind::Pkgbuild, &self.last_words()));
-        }
-        Ok(text)
-    }
-
-    /// What the list of files promises, held against what the PKGBUILD declares.
-    fn promises(&self, info: &SourceInfo, listed: &str) -> StepResult<Vec<Promise>> {
-        let declared = |name: &str| info.packages.iter().any(|package| package == name);
-        let debug_name = format!("{}-debug", info.pkgbase);
-        let mut promises = Vec::new();
-        for path in listed.lines().filter(|line| !line.is_empty()) {
-            let file = path.rsplit('/').next().unwrap_or(path);
-            let package = makepkg::parse_package_file(file).ok_or_else(|| {
-                let message = format!("makepkg promises a file with a name that is no package's: {file:?}");
-                Failure::new(FailureKind::Pkgbuild, message).hint("correct the PKGBUILD")
-            })?;
-            let is_debug = package.name == debug_name && !declared(&package.name);
-            if is_debug && !self.workshop.settings.debug_packages.0 {
-                continue;
-            }
-            if !is_debug && !declared(&package.name) {
-                let message = format!("makepkg promises {package}, which the PKGBUILD does not declare");
-                return Err(Failure::new(FailureKind::Refused, message).hint("correct the PKGBUILD"));
-            }
-            promises.push(Promise { package, file: file.to_owned(), optional: is_debug });
-        }
-        if promises.iter().all(|promise| promise.optional) {
-            return Err(Failure::new(FailureKind::Pkgbuild, "the PKGBUILD makes no package"));
-        }
-        Ok(promises)
     }
 }
 

@@ -23,6 +23,7 @@ pub use makepkg::parse_package_file;
 
 use crate::catalog::Entry;
 use crate::catalog::git::Fetched;
+use crate::catalog::pkgbuild::Facts;
 use crate::config::{Build as Settings, Selection};
 use crate::engine::{ContainerSpec, Engine, Isolation, Limits};
 use crate::event::{Event, Events};
@@ -69,8 +70,9 @@ pub struct Task {
     pub total: usize,
     /// Why it is built or looked into.
     pub reason: String,
-    /// Whether it is decided that it is built; else the steps up to the check decide.
-    pub decided: bool,
+    /// What it makes, where that is certain and it is decided that it is built; else the steps up to the
+    /// check decide.
+    pub facts: Option<Arc<Facts>>,
     /// Its files, where they were fetched already.
     pub fetched: Option<Arc<Fetched>>,
 }
@@ -102,7 +104,7 @@ impl Workshop {
                 Ok(result) => result,
                 Err(_) => Err(out_of_time(limit)),
             };
-            session.close().await;
+            session.close();
             let record = session.into_record();
             let verdict = match result {
                 Ok(verdict) => verdict,

@@ -1,21 +1,20 @@
 //! Step 5: check what the build left, and send it to the package server.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context as _, ensure};
 use futures_util::StreamExt;
 use tokio::io::AsyncRead;
 
 use super::StepResult;
 use super::archive::inspect;
-use super::check::{Promise, Promises};
+use super::check::Promises;
+use super::makepkg;
 use super::session::{Session, engine_failure};
 use crate::engine::Container;
 use crate::event::Event;
 use crate::image::{BUILD_HOME, PACKAGES};
 use crate::outcome::{Failure, FailureKind, Published};
 use crate::server::directory::Upload;
-use crate::server::{Contents, PackageServer, ServerError, Source};
+use crate::server::{Contents, PackageId, PackageServer, ServerError, Source};
 
 /// One archive in the stopped container.
 struct InContainer<'a> {
@@ -35,70 +34,68 @@ impl Source for InContainer<'_> {
     }
 }
 
+/// A package that the build left, checked.
+struct Archive {
+    package: PackageId,
+    file: String,
+}
+
 impl Session<'_> {
     pub async fn publish_step(&self, promises: &Promises) -> StepResult<()> {
         let container = self.container().await?;
         // Nothing can change any more: what is checked is what is sent.
         container.kill().await.map_err(engine_failure)?;
-        let found = self.verify(container, &promises.all).await?;
-        let archives: Vec<&Promise> =
-            promises.all.iter().filter(|promise| found.contains_key(&promise.file)).collect();
+        let archives = self.verify(container, promises).await?;
+        let (repo, arch) = (&self.task.entry.repo, &self.workshop.engine.info.arch);
         match &*self.workshop.server {
             PackageServer::Vieter(server) => {
-                for (done, promise) in archives.iter().enumerate() {
-                    let source = InContainer { container, file: &promise.file };
-                    let (repo, arch) = (&self.task.entry.repo, &self.workshop.engine.info.arch);
-                    match server.publish(repo, arch, &promise.package, &source).await {
-                        Ok(size) => self.published(promise, size),
+                for (done, archive) in archives.iter().enumerate() {
+                    let source = InContainer { container, file: &archive.file };
+                    match server.publish(repo, arch, &archive.package, &source).await {
+                        Ok(size) => self.published(archive, size),
                         Err(error) => return Err(partly(&archives, done, &error)),
                     }
                 }
             }
             PackageServer::Directory(server) => {
-                let uploads: Vec<Upload<'_, InContainer<'_>>> = archives
+                let uploads: Vec<_> = archives
                     .iter()
-                    .map(|promise| Upload {
-                        package: &promise.package,
-                        file: &promise.file,
-                        source: InContainer { container, file: &promise.file },
+                    .map(|Archive { package, file }| Upload {
+                        package,
+                        file,
+                        source: InContainer { container, file },
                     })
                     .collect();
-                let (repo, arch) = (&self.task.entry.repo, &self.workshop.engine.info.arch);
                 let sizes = server.publish(&self.workshop.repo_add, repo, arch, &uploads).await;
                 let sizes = sizes.map_err(|error| partly(&archives, 0, &error))?;
-                for (promise, size) in archives.iter().zip(sizes) {
-                    self.published(promise, size);
+                for (archive, size) in archives.iter().zip(sizes) {
+                    self.published(archive, size);
                 }
             }
         }
         Ok(())
     }
 
-    fn published(&self, promise: &Promise, bytes: u64) {
-        let package = &promise.package;
-        self.record().published.push(Published {
-            name: package.name.clone(),
-            version: package.version.clone(),
-            arch: package.arch.clone(),
-            file: promise.file.clone(),
-            bytes,
-        });
-        self.workshop.events.emit(Event::Published { file: promise.file.clone(), bytes });
+    fn published(&self, archive: &Archive, bytes: u64) {
+        let PackageId { name, version, arch } = archive.package.clone();
+        let file = archive.file.clone();
+        self.record().published.push(Published { name, version, arch, file: file.clone(), bytes });
+        self.workshop.events.emit(Event::Published { file, bytes });
     }
 
     /// Checks every file that the build left: that it was promised, is a regular file, and says of itself
-    /// what was promised. Returns their sizes.
-    async fn verify(&self, container: &Container, promised: &[Promise]) -> StepResult<BTreeMap<String, u64>> {
+    /// what was promised.
+    async fn verify(&self, container: &Container, promises: &Promises) -> StepResult<Vec<Archive>> {
         let unreadable = |error: std::io::Error| {
             Failure::new(FailureKind::Refused, format!("the built packages cannot be read: {error}"))
         };
         let mut tar = container.get(&format!("{BUILD_HOME}/{PACKAGES}"));
         let mut entries = tar.entries().map_err(unreadable)?;
-        let mut found = BTreeMap::new();
+        let mut found: Vec<Archive> = Vec::new();
         while let Some(entry) = entries.next().await {
             let entry = entry.map_err(unreadable)?;
             let path = entry.path().map_err(unreadable)?.into_owned();
-            let Some(file) = path.strip_prefix(PACKAGES).ok().and_then(|p| p.to_str()) else {
+            let Some(file) = path.strip_prefix(PACKAGES).ok().and_then(|path| path.to_str()) else {
                 return Err(refused(format!("{} is not where packages are", path.display())));
             };
             let kind = entry.header().entry_type();
@@ -108,39 +105,54 @@ impl Session<'_> {
             if !kind.is_file() {
                 return Err(refused(format!("{file} is no regular file")));
             }
-            let debug = |file: &str| {
-                super::makepkg::parse_package_file(file).is_some_and(|p| p.name.ends_with("-debug"))
-            };
-            match promised.iter().find(|promise| promise.file == file) {
-                Some(promise) => {
-                    let size = entry.header().raw_entry_size().map_err(unreadable)?;
-                    self.verify_one(promise, entry).await?;
-                    found.insert(file.to_owned(), size);
+            match self.judge(file, promises)? {
+                Some(package) if found.iter().any(|archive| archive.package == package) => {
+                    return Err(refused(format!("there are two archives of {package}")));
                 }
-                None if debug(file) && !self.workshop.settings.debug_packages.0 => {}
-                None => return Err(refused(format!("nobody promised {file:?}"))),
+                Some(package) => {
+                    verify_one(file, &package, entry).await?;
+                    found.push(Archive { package, file: file.to_owned() });
+                }
+                None => {}
             }
         }
-        let lacking = promised.iter().filter(|p| !p.optional && !found.contains_key(&p.file));
-        let lacking: Vec<&str> = lacking.map(|promise| promise.file.as_str()).collect();
+        let lacking = promises.packages.iter().filter(|p| !found.iter().any(|a| a.package == **p));
+        let lacking: Vec<String> = lacking.map(ToString::to_string).collect();
         if !lacking.is_empty() {
             return Err(refused(format!("makepkg succeeded but did not leave {}", lacking.join(", "))));
         }
         Ok(found)
     }
 
-    async fn verify_one(
-        &self,
-        promise: &Promise,
-        contents: impl AsyncRead + Send + Unpin + 'static,
-    ) -> StepResult<()> {
-        let facts = inspect(contents).await;
-        let facts = facts.map_err(|why| refused(format!("the archive {} {why}", promise.file)))?;
-        if facts.package != promise.package {
-            return Err(refused(format!("the archive {} says that it is {}", promise.file, facts.package)));
+    /// Which package a file is by its name; none for debug packages that nobody wants.
+    fn judge(&self, file: &str, promises: &Promises) -> StepResult<Option<PackageId>> {
+        let package = makepkg::parse_package_file(file)
+            .ok_or_else(|| refused(format!("{file:?} is no name of a package's archive")))?;
+        if promises.packages.contains(&package) {
+            return Ok(Some(package));
         }
-        Ok(())
+        // makepkg adds it to the packages of the PKGBUILD when its options say `debug`.
+        let is_debug = package.name == format!("{}-debug", promises.pkgbase)
+            && promises.packages.iter().any(|promised| promised.version == package.version);
+        match (is_debug, self.workshop.settings.debug_packages.0) {
+            (true, true) => Ok(Some(package)),
+            (true, false) => Ok(None),
+            (false, _) => Err(refused(format!("nobody promised {file:?}"))),
+        }
     }
+}
+
+async fn verify_one(
+    file: &str,
+    promised: &PackageId,
+    contents: impl AsyncRead + Send + Unpin + 'static,
+) -> StepResult<()> {
+    let facts = inspect(contents).await;
+    let facts = facts.map_err(|why| refused(format!("the archive {file} {why}")))?;
+    if facts.package != *promised {
+        return Err(refused(format!("the archive {file} says that it is {}", facts.package)));
+    }
+    Ok(())
 }
 
 fn refused(why: String) -> Failure {
@@ -149,9 +161,9 @@ fn refused(why: String) -> Failure {
 }
 
 /// Says what is on the server and what is not.
-fn partly(archives: &[&Promise], done: usize, error: &ServerError) -> Failure {
+fn partly(archives: &[Archive], done: usize, error: &ServerError) -> Failure {
     let names =
-        |part: &[&Promise]| part.iter().map(|promise| promise.file.as_str()).collect::<Vec<_>>().join(", ");
+        |part: &[Archive]| part.iter().map(|archive| archive.file.as_str()).collect::<Vec<_>>().join(", ");
     let lacking = names(&archives[done..]);
     let message = match done {
         0 => format!("{lacking} could not be published: {error}"),

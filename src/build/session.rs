@@ -60,7 +60,7 @@ impl<'a> Session<'a> {
     /// Goes through the steps, as far as they are needed.
     pub async fn run(&self) -> StepResult<Verdict> {
         let directory = self.step(Step::Clone, self.clone_step()).await?;
-        if !self.task.decided {
+        if self.task.facts.is_none() {
             self.step(Step::Version, self.version_step(&directory)).await?;
         }
         let promises = match self.step(Step::Check, self.check_step(&directory)).await? {
@@ -72,11 +72,10 @@ impl<'a> Session<'a> {
         Ok(Verdict::Published)
     }
 
-    /// Removes the container.
-    pub async fn close(&self) {
-        let Some(container) = self.container.get() else { return };
-        if let Err(error) = container.remove().await {
-            self.workshop.events.warn(format!("{error}; a later run will remove it"));
+    /// Removes the container, in the background.
+    pub fn close(&self) {
+        if let Some(container) = self.container.get() {
+            container.discard();
         }
     }
 
@@ -123,7 +122,7 @@ impl<'a> Session<'a> {
     /// Whether the sources of this entry are kept: they are needed every night, only to see whether there is
     /// something new.
     pub fn keeps_sources(&self) -> bool {
-        !self.task.decided && self.workshop.settings.source_cache.limit().is_some()
+        self.task.facts.is_none() && self.workshop.settings.source_cache.limit().is_some()
     }
 
     /// Runs a command and logs what it prints. Its exit code is the caller's to judge.

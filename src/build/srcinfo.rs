@@ -4,6 +4,9 @@
 //! it takes versions (with `=` in them, for one) that strict readers refuse: it has the last word.
 
 use crate::catalog::is_package_name;
+use crate::catalog::pkgbuild::Facts;
+use crate::plan::knowledge::packages;
+use crate::server::PackageId;
 
 /// What matters of it for a build.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,11 +17,27 @@ pub(super) struct SourceInfo {
     pub version: String,
     /// The architectures of the package base.
     pub arch: Vec<String>,
-    /// The names of its packages.
-    pub packages: Vec<String>,
+    /// Its packages.
+    pub packages: Vec<PackageId>,
     /// What the build needs: `depends`, `makedepends` and `checkdepends` of the package base, also those of
     /// the architecture alone.
     pub dependencies: Vec<String>,
+}
+
+impl SourceInfo {
+    /// The same from files that were read as data: certain facts are what makepkg would say.
+    pub fn from_facts(facts: &Facts, arch: &str) -> Self {
+        let mut dependencies = [&facts.depends[..], &facts.makedepends, &facts.checkdepends].concat();
+        dependencies.sort();
+        dependencies.dedup();
+        Self {
+            pkgbase: facts.pkgbase.clone(),
+            version: facts.full_version(),
+            arch: facts.arch.clone(),
+            packages: packages(facts, arch),
+            dependencies,
+        }
+    }
 }
 
 /// Reads the text for an architecture.
@@ -27,19 +46,22 @@ pub(super) struct SourceInfo {
 /// When something that every PKGBUILD has is missing; the message completes "makepkg's description".
 pub(super) fn parse(text: &str, arch: &str) -> Result<SourceInfo, String> {
     let mut info = SourceInfo::default();
+    // Names, with the architectures that a package has of its own.
+    let mut packages: Vec<(&str, Vec<&str>)> = Vec::new();
     let (mut epoch, mut pkgver, mut pkgrel) = ("", "", "");
     for line in text.lines() {
         let Some((key, value)) = line.split_once(" = ") else { continue };
-        match key.trim() {
-            "pkgname" => info.packages.push(value.to_owned()),
-            // What comes after the first package name belongs to that package alone.
-            _ if !info.packages.is_empty() => {}
-            "pkgbase" => info.pkgbase = value.to_owned(),
-            "epoch" => epoch = value,
-            "pkgver" => pkgver = value,
-            "pkgrel" => pkgrel = value,
-            "arch" => info.arch.push(value.to_owned()),
-            key => {
+        match (key.trim(), packages.last_mut()) {
+            ("pkgname", _) => packages.push((value, Vec::new())),
+            ("arch", Some((_, own))) => own.push(value),
+            // What else comes after the first package name belongs to that package alone.
+            (_, Some(_)) => {}
+            ("pkgbase", None) => info.pkgbase = value.to_owned(),
+            ("epoch", None) => epoch = value,
+            ("pkgver", None) => pkgver = value,
+            ("pkgrel", None) => pkgrel = value,
+            ("arch", None) => info.arch.push(value.to_owned()),
+            (key, None) => {
                 let kind = key.strip_suffix(arch).and_then(|k| k.strip_suffix('_')).unwrap_or(key);
                 if matches!(kind, "depends" | "makedepends" | "checkdepends") {
                     info.dependencies.push(value.to_owned());
@@ -48,17 +70,30 @@ pub(super) fn parse(text: &str, arch: &str) -> Result<SourceInfo, String> {
         }
     }
     for (name, value) in [("pkgver", pkgver), ("pkgrel", pkgrel)] {
-        if value.is_empty() {
-            return Err(format!("has no {name}"));
+        let usable = value.chars().all(|c| c.is_ascii_graphic() && c != '/');
+        if value.is_empty() || !usable {
+            return Err(format!("has no usable {name} ({value:?})"));
         }
     }
-    match std::iter::once(&info.pkgbase).chain(&info.packages).find(|name| !is_package_name(name)) {
-        Some(name) => return Err(format!("has the name {name:?}, which is no package's")),
-        None if info.packages.is_empty() => return Err("has no pkgname".into()),
-        None => {}
+    let names = std::iter::once(info.pkgbase.as_str()).chain(packages.iter().map(|(name, _)| *name));
+    if let Some(name) = names.into_iter().find(|name| !is_package_name(name)) {
+        return Err(format!("has the name {name:?}, which is no package's"));
+    }
+    if packages.is_empty() {
+        return Err("has no pkgname".into());
     }
     let epoch = if epoch.is_empty() || epoch == "0" { String::new() } else { format!("{epoch}:") };
     info.version = format!("{epoch}{pkgver}-{pkgrel}");
+    let id = |(name, own): (&str, Vec<&str>)| {
+        // As makepkg names the file: `any`, or the architecture that it runs on.
+        let any = if own.is_empty() { info.arch.iter().any(|a| a == "any") } else { own.contains(&"any") };
+        PackageId {
+            name: name.to_owned(),
+            version: info.version.clone(),
+            arch: if any { "any" } else { arch }.to_owned(),
+        }
+    };
+    info.packages = packages.into_iter().map(id).collect();
     info.dependencies.sort();
     info.dependencies.dedup();
     Ok(info)
@@ -70,13 +105,14 @@ mod tests {
 
     const SPLIT: &str = "pkgbase = foo\n\tpkgdesc = a = b\n\tpkgver = 1.0+r2~x=y\n\tpkgrel = 2\n\tepoch = 3\n\
         \tarch = x86_64\n\tarch = aarch64\n\tmakedepends = gcc\n\tdepends = glibc>=2\n\
-        \tdepends_aarch64 = other\n\tmakedepends_x86_64 = nasm\n\npkgname = foo\n\tdepends = lib\n\npkgname = lib\n";
+        \tdepends_aarch64 = other\n\tmakedepends_x86_64 = nasm\n\npkgname = foo\n\tdepends = lib\n\npkgname = lib\n\tarch = any\n";
 
     #[test]
     fn the_base_counts_and_its_packages_do_not() {
         let info = parse(SPLIT, "x86_64").expect("a description");
         assert_eq!(info.version, "3:1.0+r2~x=y-2");
-        assert_eq!(info.packages, ["foo", "lib"]);
+        let names: Vec<String> = info.packages.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["foo-3:1.0+r2~x=y-2-x86_64", "lib-3:1.0+r2~x=y-2-any"]);
         assert_eq!(info.dependencies, ["gcc", "glibc>=2", "nasm"]);
         assert_eq!(info.arch, ["x86_64", "aarch64"]);
     }

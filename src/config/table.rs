@@ -41,12 +41,13 @@ pub fn reference() -> String {
     text
 }
 
-/// What is in force, a line a setting: name, value and where it came from. Secrets are masked.
+/// What is in force, a line a setting: name, value and where it came from. Secrets are masked. With it, the
+/// warnings.
 ///
 /// # Errors
 /// As [`Config::load`]: a configuration with problems is not shown as if it worked.
-pub fn effective(environment: &dyn Environment) -> Result<String, ConfigError> {
-    Config::load(environment)?;
+pub fn effective(environment: &dyn Environment) -> Result<(String, Vec<String>), ConfigError> {
+    let warnings = Config::load(environment)?.warnings;
     let resolved = resolve::resolve(environment);
     let rows: Vec<(String, String, String)> = VARIABLES
         .iter()
@@ -68,7 +69,7 @@ pub fn effective(environment: &dyn Environment) -> Result<String, ConfigError> {
     for (name, value, source) in &rows {
         let _ = writeln!(text, "{name:names$}  {value:values$}  {source}");
     }
-    Ok(text)
+    Ok((text, warnings))
 }
 
 fn shown_value(variable: &Variable, value: Option<&String>) -> String {

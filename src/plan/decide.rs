@@ -174,8 +174,8 @@ pub fn complete(
                 Some(Err(failure)) => Decision::Failed(failure),
                 None => Decision::LookInside("the package server was not asked".into()),
             });
-            let version = match &surveyed.looked {
-                Looked::Known(Knowledge::Certain(facts)) => Some(facts.full_version()),
+            let facts = match &surveyed.looked {
+                Looked::Known(Knowledge::Certain(facts)) => Some(Arc::new(facts.clone())),
                 _ => None,
             };
             let needs = needs[number].iter().map(|(&entry, dependencies)| Need {
@@ -187,7 +187,7 @@ pub fn complete(
                 number,
                 name: surveyed.name(),
                 pkgbase: surveyed.pkgbase().map(str::to_owned),
-                version,
+                facts,
                 decision,
                 needs: needs.collect(),
                 entry: surveyed.entry.ok(),

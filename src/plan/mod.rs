@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::catalog::Entry;
 use crate::catalog::git::Fetched;
+use crate::catalog::pkgbuild::Facts;
 use crate::outcome::Failure;
 
 pub use decide::{Answer, Draft, Looked, Surveyed, complete, draft, unwanted};
@@ -109,8 +110,8 @@ pub struct Planned {
     pub entry: Option<Arc<Entry>>,
     /// The package base, where it is known.
     pub pkgbase: Option<String>,
-    /// The full version, where it is certain.
-    pub version: Option<String>,
+    /// What it makes, where that is certain.
+    pub facts: Option<Arc<Facts>>,
     /// What to do.
     pub decision: Decision,
     /// Entries that must be done with before.
@@ -120,6 +121,11 @@ pub struct Planned {
 }
 
 impl Planned {
+    /// The full version, where it is certain.
+    pub fn version(&self) -> Option<String> {
+        self.facts.as_ref().map(|facts| facts.full_version())
+    }
+
     /// The package base, or the name in the list where that is not known.
     pub fn title(&self) -> &str {
         self.pkgbase.as_deref().unwrap_or(&self.name)

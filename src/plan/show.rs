@@ -16,7 +16,7 @@ pub fn json(plan: &Plan) -> Value {
             "name": planned.name,
             "repo": planned.entry.as_ref().map(|entry| entry.repo.as_str()),
             "pkgbase": planned.pkgbase,
-            "version": planned.version,
+            "version": planned.version(),
             "decision": planned.decision.as_str(),
             "reason": planned.decision.why(),
             "after": planned.needs.iter().map(|need| need.name.as_str()).collect::<Vec<_>>(),
@@ -67,7 +67,7 @@ fn row(planned: &Planned) -> [String; 4] {
     }
     [
         planned.title().to_owned(),
-        planned.version.clone().unwrap_or_else(|| "?".into()),
+        planned.version().unwrap_or_else(|| "?".into()),
         planned.decision.as_str().replace('_', " "),
         reason,
     ]

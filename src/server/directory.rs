@@ -127,6 +127,8 @@ impl Directory {
     ) -> Result<Vec<u64>, ServerError> {
         let folder = self.folder(repo, arch);
         fs::create_dir_all(&folder).await.map_err(|e| trouble("make", &folder, &e))?;
+        // Runs for other shards may publish to the same directory.
+        let _lock = lock(&folder).await?;
         let before = self.read(&folder, repo).await?;
         let mut beside = Beside::default();
         let mut sizes = Vec::new();
@@ -162,6 +164,21 @@ impl Directory {
         remove_superseded(&folder, &before, &after).await?;
         Ok(sizes)
     }
+}
+
+/// Waits for the sole right to change a repository; it ends when the returned file is closed.
+async fn lock(folder: &Path) -> Result<std::fs::File, ServerError> {
+    let path = folder.join(".lock");
+    let wait = {
+        let path = path.clone();
+        move || {
+            let file = std::fs::File::create(path)?;
+            file.lock()?;
+            Ok(file)
+        }
+    };
+    let locked = tokio::task::spawn_blocking(wait).await.unwrap_or_else(|e| Err(std::io::Error::other(e)));
+    locked.map_err(|error| trouble("lock", &path, &error))
 }
 
 fn names<S>(uploads: &[Upload<'_, S>]) -> String {

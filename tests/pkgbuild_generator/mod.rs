@@ -1,94 +1,14 @@
 //! Makes up PKGBUILDs: plain ones, and ones with every trick that might mislead a reader that does
 //! not run them. For property tests; a text may well be one that makepkg refuses.
 
+mod tricks;
+
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// Strings that may stand where a version does.
-const VERSIONS: &[&str] =
-    &["1", "1.0", "2.3.4", "0.9rc1", "20240101", "1.2.3_rc2", "1.0~beta", "10.0+git5", "v1.2", "1a"];
-/// Strings for variables of the PKGBUILD's own.
-const OWN_VALUES: &[&str] = &[
-    "1.2.3",
-    "1.2.3-rc1",
-    "v2.0",
-    "foo",
-    "foo-bar",
-    "a b",
-    "",
-    "2024-01-02",
-    "x_y.z",
-    "A.b",
-    "r12.abc",
-    "1+2",
-    "*",
-    "a:b",
-    "~x",
-    "a\\\\b",
-];
-/// Names of them.
-const OWN_NAMES: &[&str] = &["_ver", "_pkgver", "_name", "_commit", "_x", "name", "ver"];
-/// Dependencies.
-const DEPENDENCIES: &[&str] = &[
-    "glibc",
-    "foo",
-    "gcc-libs",
-    "python>=3.11",
-    "libfoo.so",
-    "libbar.so=1-64",
-    "bar=1:2.0-1",
-    "qt6-base",
-    "a+b",
-    "baz<2",
-];
-/// What is done to a variable, after its name within `${}`.
-const OPERATIONS: &[&str] = &[
-    "",
-    "",
-    "",
-    "//-/_",
-    "/-/_",
-    "//./_",
-    "%.*",
-    "%%.*",
-    "#v",
-    "##*-",
-    "%-*",
-    "%%-*",
-    "^^",
-    ",,",
-    "^",
-    "/_/-",
-    "//[0-9]/",
-    ":0:3",
-    ":2",
-    ":-x",
-    "/1/&",
-    "//1*3/x",
-    "//?/y",
-    "/#1/9",
-    "/%3/9",
-    "%%[.-]*",
-    "//\\./_",
-    "/~/",
-    "##+([0-9])",
-    "//-",
-    "/b/~",
-    "%'-'*",
-    "// /_",
-    "//  /_",
-    ": -2",
-    "//-/\\-",
-    "@U",
-    "//+/.",
-    "+y",
-    "//:/.",
-    "/*/z",
-    "//\\//_",
-    "/a*b/c",
-];
+use tricks::{DEPENDENCIES, ODDITIES, OPERATIONS, OWN_NAMES, OWN_VALUES, VERSIONS, WRAPPERS};
 
 fn own_name() -> impl Strategy<Value = String> {
     select(OWN_NAMES).prop_map(str::to_owned)
@@ -310,7 +230,7 @@ fn tricky_statement() -> BoxedStrategy<String> {
     let arrays = (array_name(), prop::bool::ANY, array(true))
         .prop_map(|(name, append, array)| format!("{name}{}={array}", if append { "+" } else { "" }));
     let wrapped = (select(WRAPPERS), core, value(VERSIONS, false))
-        .prop_map(|(wrapper, name, value)| wrapper.replace("@", &format!("{name}={value}")));
+        .prop_map(|(wrapper, name, value)| wrapper.replace('@', &format!("{name}={value}")));
     prop_oneof![
         3 => assigned.boxed(),
         1 => appended.boxed(),
@@ -321,217 +241,6 @@ fn tricky_statement() -> BoxedStrategy<String> {
     ]
     .boxed()
 }
-
-/// What may stand around an assignment `@`.
-const WRAPPERS: &[&str] = &[
-    "if true; then @; fi",
-    "if false; then @; fi",
-    "[[ -n $_ver ]] && @",
-    "[[ -z $_ver ]] || @",
-    "{ @; }",
-    "( @ )",
-    "for _i in 1 2; do @; done",
-    "case $_ver in 1*) @ ;; *) ;; esac",
-    "eval '@'",
-    "eval \"@\"",
-    "declare @",
-    "export @",
-    "readonly @",
-    "typeset -g @",
-    "_f() {\n@\n}",
-    "_f() { @; }; _f",
-    "true && @",
-    "! @",
-    "source /dev/stdin <<< '@'",
-    ". /dev/stdin <<EOF\n@\nEOF",
-    "_unused() {\ncat <<EOF\n@\nEOF\n}",
-    "_unused() {\n  cat <<-'EOF'\n\t@\n\tEOF\n}",
-    "_text='\n@\n'",
-    "_text=\"\n@\n\"",
-    "# @",
-    "while false; do @; done",
-    "until true; do @; done",
-    "if [ -z \"$UNSET_HERE\" ]; then @; else @; fi",
-    "@ true",
-    "_x=1 @",
-    "@ _x=2",
-    "@; _x=3",
-    "  @",
-    "@ # comment",
-    "@;",
-    "function _g { @; }",
-    "_g() ( @ )",
-    "_g()\n{\n  @\n}",
-    "@ &",
-    "_x=$(@)",
-    "_x=\"$(\n@\n)\"",
-    "printf -v _x %s '@'",
-    "true; @",
-    ": '\n@\n'",
-    "((1)) && @",
-    "_unused() {\n  echo '\n@\n'\n}",
-    "@ >/dev/null",
-    "_unused() {\n  if true; then\n    cat <<A <<B\n@\nA\n@\nB\n  fi\n}",
-    "_q() {\n  echo \"${x:-\n@\n}\"\n}",
-    "_q() {\n  echo $((1 << 2))\n@\n}",
-    "_q() {\n  case x in\n    x) echo ')' ;;\n  esac\n}\n@",
-    "_q() {\n  echo ${#x} # it's\n}\n@",
-    "_q() {\n  echo a#b \\# \"}\" '}'\n}\n@",
-    "_q() {\n  x=$(cat <<E\n}\nE\n)\n}\n@",
-    "_q() {\n  echo `echo '}'`\n}\n@",
-    "_q() { echo $(echo \")\" | sed 's/(//'); }\n@",
-    "_q() {\n  [[ a =~ ^(a|b)$ ]] && (( 1 < 2 ))\n}\n@",
-    "_q() {\n  cat <<\\EOF\n'\nEOF\n}\n@",
-    "_q() {\n  cat << \"E F\"\n`\nE F\n}\n@",
-    "_q() {\n  a=(1 2)\n  for i in ${a[@]}; do :; done\n}\n@",
-    "_q() {\n  cat <<EOF | tr a b\n$(echo \"x\")\nEOF\n}\n@",
-    "_q() {\n  echo ${x/\\}/y} \"${x//\\\"/}\"\n}\n@",
-];
-
-/// Statements that are a trick by themselves.
-const ODDITIES: &[&str] = &[
-    "pkgver[0]=7",
-    "depends[0]=x",
-    "depends[5]=x",
-    "depends=([2]=a [0]=b)",
-    "unset pkgver",
-    "unset depends",
-    "unset _ver",
-    "shopt -s extglob",
-    "set -u",
-    "IFS=,",
-    "shift",
-    "set -- 9 8",
-    "pkgver=(1 2)\npkgver=3",
-    "arch=any",
-    "arch=(any)",
-    "arch=(any x86_64)",
-    "arch=(x86_64 x86_64)",
-    "arch=()",
-    "pkgname=()",
-    "pkgname=''",
-    "epoch=0",
-    "epoch=",
-    "epoch=1",
-    "epoch=01",
-    "epoch=x",
-    "pkgrel=1.1",
-    "pkgrel=01",
-    "pkgrel=a",
-    "pkgrel=''",
-    "pkgver='1-2'",
-    "pkgver=1:2",
-    "pkgver='1 2'",
-    "pkgver=1/2",
-    "pkgver=",
-    "declare -A depends",
-    "declare -i pkgrel=1+1",
-    "declare -n _ref=pkgver\n_ref=9",
-    "alias x=y",
-    "trap 'pkgver=9' EXIT",
-    "trap 'pkgver=9' DEBUG\n_x=1",
-    "mapfile -t depends <<< $'a\\nb'",
-    "read pkgver <<< 9",
-    "printf -v pkgver %s 9",
-    "let pkgrel=9",
-    "(( pkgrel = 9 ))",
-    "_x=$((pkgrel = 9))",
-    "_x=${pkgnew:=1}",
-    "_x=${_ver:?}",
-    "_x=${_gone:?gone}",
-    "pkgver() { echo 9; }",
-    "pkgver () {\n  echo 9\n}",
-    "function pkgver {\n  echo 9\n}",
-    "function pkgver() (\n  echo 9\n)",
-    "pkgver()\n{\n  echo 9\n}",
-    "if true; then\n  pkgver() { echo 9; }\nfi",
-    "unset -f pkgver",
-    "exit 0",
-    "return 0",
-    "false",
-    "true",
-    ":",
-    "_x=$(false)",
-    "_x=1\\\n2",
-    "pkgver=1\\\n.5",
-    "depends=(a\\\nb)",
-    "depends= (a)",
-    "CARCH=i686",
-    "PKGEXT=.x",
-    "LC_ALL=C",
-    "_=5",
-    "startdir=/x",
-    "source=('x' <(true))",
-    "echo hello",
-    "echo hello >&2",
-    "cat <<EOF\npkgver=9\nEOF",
-    "cat <<EOF >/dev/null\npkgver=9\nEOF",
-    "coproc true",
-    "time true",
-    "printf() { :; }",
-    "error() { :; }",
-    "grep() { :; }",
-    "helper() { :; }",
-    "_helper() { :; }",
-    "provides=('a>=1')",
-    "depends=('>1')",
-    "depends=('a b')",
-    "depends=('a>')",
-    "depends=('-a')",
-    "depends=('a=1-2-3')",
-    "makedepends=foo",
-    "depends=foo",
-    "pkgname=foo pkgver=5",
-    "pkgver=6; pkgrel=7",
-    "pkgver=5 pkgname=$pkgver",
-    "_ver=8 pkgver=$_ver",
-    "depends=() makedepends=()",
-    "depends+=()",
-    "pkgver_x86_64=9",
-    "license_x86_64=(a)",
-    "depends_any=(a)",
-    "pkgname_x86_64=q",
-    "if [[ $CARCH == x86_64 ]]; then\n  _flag=1\n  source+=(x)\nfi",
-    "case $CARCH in\n  x86_64) _flag=a ;;\n  *) _flag=b ;;\nesac",
-    "[[ -d /nowhere ]] && _flag=1",
-    "for _i in a b; do\n  source+=(\"$_i\")\ndone",
-    "_x='a'\\''b'",
-    "_x=\"a\"'b'c",
-    "pkgdesc=\"unbalanced ' quote\"",
-    "pkgdesc='unbalanced \" quote'",
-    "pkgdesc=a\\'b",
-    "pkgdesc=\"a\\\"b\"",
-    "pkgdesc=$'it\\'s'",
-    "pkgdesc=\"# no comment\"",
-    "pkgdesc=a#b",
-    "pkgver=1#2",
-    "depends=(a #)\nb)",
-    "depends=('a'#b)",
-    "depends=(a;b)",
-    "depends=(a)b",
-    "depends=(a) b",
-    "depends=(a))",
-    "\u{feff}pkgver=1",
-    "_x=$(echo '#'; echo ')')",
-    "_x=$(echo \\))",
-    "_x=`echo \\`echo 1\\``",
-    "_a=\"$(echo \"$(echo \")\")\")\"",
-    "_x=${_ver:-$(echo 1)}",
-    "_x=${_ver:-\"}\"}",
-    "_x=\"${_ver:-'}'}\"",
-    "_x=\"${_ver:-a b  c}\"",
-    "_x=${_ver//\\}/x}",
-    "_t=\"a\\\nb\"",
-    "pkgver+=.5",
-    "_ver+=9\npkgver=$_ver",
-    "[[ x -eq 1 ]] || _x=1",
-    "[ 1 -eq 1 ] && _x=1",
-    "if _x=1; then :; fi",
-    "if false; then\n  depends+=(no)\nfi",
-    "\"pkgver\"=3",
-    "pkgver\\=3",
-    "pkgver =3",
-];
 
 /// What may stand in a package function.
 fn in_package(tricky: bool) -> BoxedStrategy<String> {
@@ -570,15 +279,16 @@ fn functions(names: Vec<String>, tricky: bool) -> BoxedStrategy<String> {
         .prop_map(move |(bodies, build, way)| {
             let mut text = build.unwrap_or_default().to_owned();
             for (name, (statements, shape)) in names.iter().zip(bodies) {
-                let body: String = statements.iter().map(|s| format!("  {s}\n")).collect();
+                let body = format!("  {}\n", statements.join("\n  "));
                 let function =
                     if single && way > 1 { "package".to_owned() } else { format!("package_{name}") };
-                text += &match shape {
+                let function = match shape {
                     0 => format!("\nfunction {function} {{\n{body}  true\n}}\n"),
                     1 => format!("\n{function} ()\n{{\n{body}  true\n}}\n"),
                     2 if tricky => format!("\n{function}() (\n{body}  true\n)\n"),
                     _ => format!("\n{function}() {{\n{body}  true\n}}\n"),
                 };
+                text.push_str(&function);
             }
             text
         })
@@ -590,14 +300,14 @@ fn with_tricks(tricky: bool) -> impl Strategy<Value = String> {
     let names =
         select(vec![vec!["foo"], vec!["foo"], vec!["foo"], vec!["bar", "bar-docs"], vec!["a1", "b2", "c3"]]);
     let statements = vec(plain_statement(), 0..7);
-    let tricks = vec((tricky_statement(), any::<prop::sample::Index>()), if tricky { 1..4 } else { 0..1 });
+    let odd_ones = vec((tricky_statement(), any::<prop::sample::Index>()), if tricky { 1..4 } else { 0..1 });
     let version = (
         value(VERSIONS, false),
         select(vec!["1", "2", "1.1", "'3'", "\"10\""]),
         option::weighted(0.3, 0..3_u8),
     );
-    (names, statements, tricks, version, prop::bool::ANY).prop_flat_map(
-        move |(names, statements, tricks, (pkgver, pkgrel, epoch), based)| {
+    (names, statements, odd_ones, version, prop::bool::ANY).prop_flat_map(
+        move |(names, statements, odd_ones, (pkgver, pkgrel, epoch), based)| {
             let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
             let mut lines = vec!["# Maintainer: Somebody <somebody@example.org>".to_owned()];
             lines.extend(
@@ -615,7 +325,7 @@ fn with_tricks(tricky: bool) -> impl Strategy<Value = String> {
             lines.extend(epoch.map(|epoch| format!("epoch={epoch}")));
             lines.push("arch=('x86_64' 'aarch64')".to_owned());
             lines.extend(statements);
-            for (trick, at) in tricks {
+            for (trick, at) in odd_ones {
                 let at = at.index(lines.len() + 1);
                 lines.insert(at, trick);
             }
