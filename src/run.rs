@@ -169,6 +169,7 @@ impl<'a> Run<'a> {
             server,
             network,
             settings: self.config.build.clone(),
+            upload_logs: self.config.server.upload_logs.0,
             selection: self.config.selection.clone(),
             events: self.events.clone(),
         })

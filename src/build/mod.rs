@@ -8,6 +8,7 @@ pub mod log;
 mod make;
 mod makepkg;
 mod publish;
+mod server_log;
 mod session;
 mod srcinfo;
 
@@ -52,6 +53,8 @@ pub struct Workshop {
     pub network: Option<String>,
     /// Limits and options.
     pub settings: Settings,
+    /// Whether build logs are sent to servers that keep them.
+    pub upload_logs: bool,
     /// What the user wants to be built.
     pub selection: Selection,
     /// Where everything that happens is told.
@@ -105,7 +108,7 @@ impl Workshop {
                 Err(_) => Err(out_of_time(limit)),
             };
             session.close();
-            let record = session.into_record();
+            let (record, server_log) = session.into_parts();
             let verdict = match result {
                 Ok(verdict) => verdict,
                 Err(failure) => {
@@ -129,6 +132,9 @@ impl Workshop {
                 log: Some(log),
             };
             telemetry::finish_entry(&tracing::Span::current(), &outcome);
+            if let Some(log) = server_log {
+                log.send(self, &outcome).await;
+            }
             self.events.emit(Event::EntryFinished { outcome: Arc::new(outcome.clone()) });
             outcome
         };

@@ -8,6 +8,7 @@ use tracing::Instrument as _;
 
 use super::check::Checked;
 use super::log::{Budget, Fate, printable};
+use super::server_log::ServerLog;
 use super::{CurrentStep, StepResult, Task, Workshop};
 use crate::engine::{Container, EngineError, Exec};
 use crate::event::Event;
@@ -43,6 +44,7 @@ pub(super) struct Session<'a> {
     pub span: tracing::Span,
     record: Mutex<Record>,
     log: Mutex<Budget>,
+    server_log: Option<ServerLog>,
 }
 
 impl<'a> Session<'a> {
@@ -54,6 +56,7 @@ impl<'a> Session<'a> {
             span: tracing::Span::current(),
             record: Mutex::default(),
             log: Mutex::new(Budget::new(workshop.settings.log_limit.limit())),
+            server_log: ServerLog::begin(workshop, task),
         }
     }
 
@@ -79,8 +82,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    pub fn into_record(self) -> Record {
-        self.record.into_inner().unwrap_or_else(PoisonError::into_inner)
+    pub fn into_parts(self) -> (Record, Option<ServerLog>) {
+        (self.record.into_inner().unwrap_or_else(PoisonError::into_inner), self.server_log)
     }
 
     pub fn record(&self) -> MutexGuard<'_, Record> {
@@ -180,7 +183,12 @@ impl<'a> Session<'a> {
         let line = printable(line);
         let fate = self.log.lock().unwrap_or_else(PoisonError::into_inner).take(&line);
         match fate {
-            Fate::Log => self.workshop.events.emit(Event::Output { step, line }),
+            Fate::Log => {
+                if let Some(log) = &self.server_log {
+                    log.line(&line);
+                }
+                self.workshop.events.emit(Event::Output { step, line });
+            }
             Fate::Announce => self.workshop.events.warn(
                 "the log limit of this entry is reached; the rest of its output is dropped \
                  (VIETER_LOG_LIMIT)",
@@ -200,7 +208,10 @@ impl<'a> Session<'a> {
     pub async fn explain(&self, code: i64, failure: Failure) -> Failure {
         let memory = self.workshop.settings.memory.limit();
         let killed = match (memory, self.container.get()) {
-            (Some(_), Some(container)) => container.ran_out_of_memory().await,
+            // Docker tells it only of containers that have ended.
+            (Some(_), Some(container)) if container.kill().await.is_ok() => {
+                container.ran_out_of_memory().await
+            }
             _ => false,
         };
         if killed {

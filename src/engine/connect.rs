@@ -1,6 +1,5 @@
 //! Finding the daemon and agreeing on an API version.
 
-use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -52,7 +51,7 @@ async fn try_connect(run_id: &str) -> Result<Engine, EngineError> {
         api_version: docker.client_version().to_string(),
         arch: pacman_arch(&version.arch.unwrap_or_default()).to_owned(),
     };
-    Ok(Engine { docker, info, run_id: run_id.to_owned(), live: Mutex::new(BTreeSet::new()) })
+    Ok(Engine { docker, info, run_id: run_id.to_owned(), live: Mutex::default(), removals: Mutex::default() })
 }
 
 /// Where the daemon is looked for.

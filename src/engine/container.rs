@@ -251,7 +251,7 @@ impl Container {
     /// Removes it without waiting for the end of it; [`Engine::remove_all`] does.
     pub fn discard(&self) {
         let (engine, id) = (Arc::clone(&self.engine), self.id.clone());
-        tokio::spawn(async move {
+        self.engine.removals().spawn(async move {
             if let Err(error) = engine.remove_container(&id).await {
                 tracing::debug!(%error, "a container is left for the end of the run");
             }

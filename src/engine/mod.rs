@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard::Docker;
+use tokio::task::JoinSet;
 
 pub use archive::{TarReader, TarSender};
 pub use connect::{connect, docker_host};
@@ -84,6 +85,8 @@ pub struct Engine {
     run_id: String,
     /// Containers of this run that were made and not yet removed.
     live: Mutex<BTreeSet<String>>,
+    /// Removals that go on in the background.
+    removals: Mutex<JoinSet<()>>,
 }
 
 impl Engine {
@@ -102,11 +105,17 @@ impl Engine {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn removals(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+        self.removals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Removes every container that this run still has, running or not.
     ///
     /// # Errors
     /// The last failure, after all were tried.
     pub async fn remove_all(self: &Arc<Self>) -> Result<(), EngineError> {
+        let removals = std::mem::take(&mut *self.removals());
+        removals.join_all().await;
         let ids: Vec<String> = self.live().iter().cloned().collect();
         let mut result = Ok(());
         for id in ids {

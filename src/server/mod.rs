@@ -70,6 +70,14 @@ pub enum ServerError {
         /// The package.
         package: String,
     },
+    /// The server took the package and cannot be asked for it.
+    #[error("{package} was uploaded and accepted, but the server cannot be asked whether it has it: {why}")]
+    Unconfirmed {
+        /// The package.
+        package: String,
+        /// Why it cannot be asked.
+        why: String,
+    },
     /// The directory of a static repository cannot be read or written.
     #[error("{what}: {why}")]
     Directory {
@@ -95,7 +103,7 @@ impl ServerError {
             }
             Self::Refused { .. } | Self::Nonsense { .. } => "look at the package server's log",
             Self::Transport { .. } => "check that the package server runs and can be reached from here",
-            Self::Lost { .. } => "look at the package server's log and its disk",
+            Self::Lost { .. } | Self::Unconfirmed { .. } => "look at the package server's log and its disk",
             Self::Directory { .. } => "check the directory's permissions and room",
         }
     }

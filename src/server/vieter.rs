@@ -88,27 +88,32 @@ impl Vieter {
         format!("{}/{}", self.address, encoded.join("/"))
     }
 
-    /// Sends one request without a body, and tries again where that can help.
+    /// Sends one request without a body, once.
     async fn send(&self, method: Method, url: &str, with_key: bool) -> Result<Response, ServerError> {
         let what = format!("{method} {url}");
-        let attempt = || async {
-            let mut request = self.client.request(method.clone(), url);
-            if with_key {
-                request = request.header("X-Api-Key", secret_header(&self.key));
-            }
-            let mut request = request.build().map_err(|e| transport(&what, &e))?;
-            telemetry::inject(request.headers_mut());
-            let sent = tokio::time::timeout(self.timeout, self.client.execute(request)).await;
-            let response = match sent {
-                Ok(response) => response.map_err(|e| transport(&what, &e))?,
-                Err(_) => return Err(no_answer(&what, self.timeout)),
-            };
-            tracing::debug!(%method, url, status = response.status().as_u16(), "package server answered");
-            match response.status() {
-                status if status.is_success() || status == StatusCode::NOT_FOUND => Ok(response),
-                _ => Err(self.refusal(&what, response).await),
-            }
+        let mut request = self.client.request(method.clone(), url);
+        if with_key {
+            request = request.header("X-Api-Key", secret_header(&self.key));
+        }
+        let mut request = request.build().map_err(|e| transport(&what, &e))?;
+        telemetry::inject(request.headers_mut());
+        let sent = tokio::time::timeout(self.timeout, self.client.execute(request)).await;
+        let response = match sent {
+            Ok(response) => response.map_err(|e| transport(&what, &e))?,
+            Err(_) => return Err(no_answer(&what, self.timeout)),
         };
+        tracing::debug!(%method, url, status = response.status().as_u16(), "package server answered");
+        match response.status() {
+            status if status.is_success() || status == StatusCode::NOT_FOUND => Ok(response),
+            _ => Err(self.refusal(&what, response).await),
+        }
+    }
+
+    /// Does something, and does it again where that can help: with pauses, so often in all.
+    async fn patiently<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, ServerError>
+    where
+        F: Future<Output = Result<T, ServerError>>,
+    {
         attempt.retry(self.backoff()).when(ServerError::is_transient).await
     }
 
@@ -181,7 +186,8 @@ impl Vieter {
     /// When it cannot be asked.
     pub async fn has(&self, repo: &str, arch: &str, package: &PackageId) -> Result<bool, ServerError> {
         let name = format!("{}-{}", package.name, package.version);
-        let response = self.send(Method::HEAD, &self.url(&[repo, arch, &name]), false).await?;
+        let url = self.url(&[repo, arch, &name]);
+        let response = self.patiently(|| self.send(Method::HEAD, &url, false)).await?;
         Ok(response.status() != StatusCode::NOT_FOUND)
     }
 
@@ -199,7 +205,7 @@ impl Vieter {
             let bytes = response.bytes().await.map_err(|e| transport(&format!("GET {url}"), &e))?;
             Ok(Some(bytes))
         };
-        attempt.retry(self.backoff()).when(ServerError::is_transient).await
+        self.patiently(attempt).await
     }
 
     /// How far our clock is ahead of the server's, where it tells.
@@ -217,7 +223,7 @@ impl Vieter {
     pub async fn package(&self, repo: &str, arch: &str, file: &str) -> Result<Contents, ServerError> {
         let url = self.url(&[repo, arch, file]);
         let what = format!("GET {url}");
-        let response = self.send(Method::GET, &url, false).await?;
+        let response = self.patiently(|| self.send(Method::GET, &url, false)).await?;
         if response.status() == StatusCode::NOT_FOUND {
             return Err(ServerError::Refused { what, status: 404, body: String::new() });
         }
@@ -241,12 +247,16 @@ impl Vieter {
     ) -> Result<u64, ServerError> {
         let attempt = || async {
             let size = self.upload(repo, source).await?;
-            match self.has(repo, arch, package).await? {
-                true => Ok(size),
-                false => Err(ServerError::Lost { package: package.to_string() }),
+            match self.has(repo, arch, package).await {
+                Ok(true) => Ok(size),
+                Ok(false) => Err(ServerError::Lost { package: package.to_string() }),
+                // Asking was tried often enough; to upload it once more would not help.
+                Err(error) => {
+                    Err(ServerError::Unconfirmed { package: package.to_string(), why: error.to_string() })
+                }
             }
         };
-        attempt.retry(self.backoff()).when(ServerError::is_transient).await
+        self.patiently(attempt).await
     }
 
     async fn upload(&self, repo: &str, source: &impl Source) -> Result<u64, ServerError> {
@@ -277,14 +287,16 @@ impl Vieter {
         }
     }
 
-    /// Sends the log of a build, to servers that keep logs. Others are left alone.
+    /// Whether the server keeps logs, as far as its list has shown.
+    pub fn keeps_logs(&self) -> bool {
+        self.keeps_logs.get().copied().unwrap_or(false)
+    }
+
+    /// Sends the log of a build, to a server that keeps logs.
     ///
     /// # Errors
     /// When the server refuses it or cannot be reached.
     pub async fn send_log(&self, log: &BuildLog) -> Result<(), ServerError> {
-        if !self.keeps_logs.get().copied().unwrap_or(false) {
-            return Ok(());
-        }
         let url = format!(
             "{}/api/v1/logs?startTime={}&endTime={}&exitCode={}&arch={}&target={}",
             self.address,
@@ -310,7 +322,7 @@ impl Vieter {
                 false => Err(self.refusal(&what, response).await),
             }
         };
-        attempt.retry(self.backoff()).when(ServerError::is_transient).await
+        self.patiently(attempt).await
     }
 }
 

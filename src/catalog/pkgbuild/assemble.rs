@@ -226,6 +226,13 @@ impl Assembly<'_> {
         }
         let options = overrides.arrays.get("options").cloned();
         checked("options", options.unwrap_or_default(), rules::is_option)?;
+        for (name, values) in &overrides.arrays {
+            if name.starts_with("provides") {
+                checked(name, values.clone(), rules::is_provision)?;
+            } else if name.starts_with("depends") {
+                checked(name, values.clone(), rules::is_dependency)?;
+            }
+        }
         let depends = self.list("depends", arch, overrides)?;
         let provides = self.list("provides", arch, overrides)?;
         Ok(StaticPackage {

@@ -60,7 +60,7 @@ pub(super) fn check(tokens: &[Token]) -> Result<(), Reason> {
                 let before = at.checked_sub(1).and_then(|at| tokens.get(at));
                 // The tag, the body and the tag again.
                 skip = if matches!(operator.as_str(), "<<" | "<<-") { 3 } else { 0 };
-                walk.operator(operator, before)
+                walk.operator(token, before)
             }
             Token::Word(word, _) => walk.word(word),
         };
@@ -94,7 +94,8 @@ impl Walk {
         Some(())
     }
 
-    fn operator(&mut self, operator: &str, before: Option<&Token>) -> Option<()> {
+    fn operator(&mut self, token: &Token, before: Option<&Token>) -> Option<()> {
+        let operator = token.to_str();
         if let Some(operators) = &mut self.test {
             *operators += 1;
         }
@@ -109,7 +110,14 @@ impl Walk {
         match operator {
             "(" if top == Some(Frame::Pattern) => {}
             "(" => {
-                let array = matches!(before, Some(Token::Word(word, _)) if word.ends_with('='));
+                let word =
+                    before.filter(|before| matches!(before, Token::Word(word, _) if word.ends_with('=')));
+                // The parser does not mind a blank before the parenthesis, but bash does.
+                let ends = |word: &Token| word.location().end.index;
+                if word.is_some_and(|word| ends(word) != token.location().start.index) {
+                    return None;
+                }
+                let array = word.is_some();
                 if let Some(Frame::Loop(words)) = self.open.last_mut() {
                     *words = 0;
                 }
