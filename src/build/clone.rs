@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::StepResult;
 use super::makepkg;
-use super::session::{Session, engine_failure};
+use super::session::{As, Session, engine_failure};
 use crate::catalog::{Kind, git};
 use crate::engine::TarSender;
 use crate::image::{BUILD_HOME, SOURCES};
@@ -36,10 +36,35 @@ impl Session<'_> {
             send_tree(tar, tree, &files).await
         });
         sent.await.map_err(engine_failure)?;
-        Ok(match path {
+        let directory = match path {
             Some(path) => format!("{BUILD_HOME}/{TREE}/{path}"),
             None => format!("{BUILD_HOME}/{TREE}"),
-        })
+        };
+        let keys = tree.join(path.unwrap_or_default()).join(KEYS);
+        self.import_keys(&keys, &directory).await?;
+        Ok(directory)
+    }
+
+    /// Lets makepkg know the keys that come with the package, as Arch's own packages bring them: keyservers
+    /// are unreliable.
+    async fn import_keys(&self, keys: &Path, directory: &str) -> StepResult<()> {
+        let names = std::fs::read_dir(keys).into_iter().flatten().flatten().map(|key| key.path());
+        let mut files: Vec<String> = names
+            .filter(|path| path.extension().is_some_and(|extension| extension == "asc") && path.is_file())
+            .filter_map(|path| Some(format!("{KEYS}/{}", path.file_name()?.to_str()?)))
+            .collect();
+        if files.is_empty() {
+            return Ok(());
+        }
+        files.sort();
+        let mut command = vec!["gpg", "--batch", "--import", "--"];
+        command.extend(files.iter().map(String::as_str));
+        let code = self.run_command("gpg --import", As::Builder, directory, &command).await?;
+        if code == 0 {
+            return Ok(());
+        }
+        let message = format!("the keys in {KEYS} cannot be imported: {}", self.last_words());
+        Err(Failure::new(FailureKind::Clone, message).hint("correct the keys").exit_code(code))
     }
 
     async fn fetch(&self) -> StepResult<Arc<git::Fetched>> {
@@ -52,6 +77,8 @@ impl Session<'_> {
     }
 }
 
+/// Where packaging repositories keep the keys of their sources.
+const KEYS: &str = "keys/pgp";
 /// The folder of the repository in the build user's home.
 const TREE: &str = "repository";
 
