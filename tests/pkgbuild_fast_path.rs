@@ -24,16 +24,26 @@ fn is_about_what_is_not_read(errors: &str) -> bool {
     !errors.is_empty() && errors.lines().all(unread)
 }
 
-/// Asks makepkg about every PKGBUILD, as somebody who is not root, in memory: reading makepkg's
-/// hundred library files from a layered file system takes most of the time otherwise. makepkg exits
-/// with an error for those it refuses.
-const ASK: &str = r"
+/// Asks makepkg about every PKGBUILD, as somebody who is not root. makepkg exits with an error for
+/// those it refuses.
+///
+/// In memory, and with bash in the place of `grep`: reading makepkg's hundred files and starting
+/// `grep` a thousand times for each takes most of the time otherwise.
+const ASK: &str = r#"
 cp -r /usr/share/makepkg /cases/library
 export LIBRARY=/cases/library MAKEPKG_LIBRARY=/cases/library
+grep() {
+  [[ $# == 2 && $1 == -E ]] || { command grep "$@"; return; }
+  local line found=1
+  while IFS= read -r line; do
+    if [[ $line =~ $2 ]]; then printf '%s\n' "$line"; found=0; fi
+  done
+  return $found
+}
 ask() { cd $1 && makepkg --printsrcinfo >srcinfo 2>errors </dev/null; echo $? >status; }
-export -f ask
-ls -d /cases/all/* | xargs -P 4 -n 1 timeout 60 bash -c 'ask $0' || true
-";
+export -f ask grep
+ls -d /cases/all/* | xargs -P 4 -n 1 timeout 120 bash -c 'ask $0' || true
+"#;
 
 fn docker(arguments: &[&str]) -> Output {
     let output = Command::new("docker").args(arguments).output().expect("docker can be started");
@@ -283,7 +293,7 @@ fn ask_makepkg(texts: &[String]) -> Vec<Result<String, String>> {
 
 #[test]
 fn what_is_read_without_running_is_what_makepkg_says() {
-    let texts = made_up(setting("VIETER_TEST_PKGBUILDS", 300), setting("VIETER_TEST_SEED", 1));
+    let texts = made_up(setting("VIETER_TEST_PKGBUILDS", 150), setting("VIETER_TEST_SEED", 1));
     let answers = ask_makepkg(&texts);
     let mut tally = Tally::default();
     for (text, answer) in texts.iter().zip(&answers) {

@@ -128,7 +128,7 @@ impl Directory {
         let folder = self.folder(repo, arch);
         fs::create_dir_all(&folder).await.map_err(|e| trouble("make", &folder, &e))?;
         // Runs for other shards may publish to the same directory.
-        let _lock = lock(&folder).await?;
+        let _lock = lock(&self.root).await?;
         let before = self.read(&folder, repo).await?;
         let mut beside = Beside::default();
         let mut sizes = Vec::new();
@@ -166,9 +166,9 @@ impl Directory {
     }
 }
 
-/// Waits for the sole right to change a repository; it ends when the returned file is closed.
-async fn lock(folder: &Path) -> Result<std::fs::File, ServerError> {
-    let path = folder.join(".lock");
+/// Waits for the sole right to change the repositories; it ends when the returned file is closed.
+async fn lock(root: &Path) -> Result<std::fs::File, ServerError> {
+    let path = root.join(".lock");
     let wait = {
         let path = path.clone();
         move || {

@@ -143,11 +143,15 @@ impl Vieter {
                 return Ok(None);
             }
             let text = response.text().await.map_err(|e| transport(&what, &e))?;
-            serde_json::from_str(&text)
-                .map(Some)
-                .map_err(|e| ServerError::Nonsense { what: what.clone(), why: format!("is not JSON: {e}") })
+            serde_json::from_str(&text).map(Some).map_err(|error| match error.is_eof() {
+                // Without a Content-Length, a connection that is dropped looks like the end.
+                true => {
+                    ServerError::Transport { what: what.clone(), why: "the answer ends too early".into() }
+                }
+                false => ServerError::Nonsense { what: what.clone(), why: format!("is not JSON: {error}") },
+            })
         };
-        attempt.retry(self.backoff()).when(ServerError::is_transient).await
+        self.patiently(attempt).await
     }
 
     /// The server's list: paged from `/api/v1/targets`, or whole from `/api/repos` where there is none.

@@ -1,9 +1,11 @@
 //! What the black-box tests share: a [`World`] with a Git server, a package server, a list and temporary
 //! directories, in which the real binary runs, and which sees to it that nothing is left behind.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 
 pub mod database;
+mod report;
+mod watch;
 pub mod web;
 
 use std::fs;
@@ -11,14 +13,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+pub use report::Report;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use vieter_test_support::docker::{self, Decoy, RUN_LABEL, Recorder, Snapshot, base_image};
+use vieter_test_support::docker::{self, Decoy, RUN_LABEL, Snapshot, base_image};
 use vieter_test_support::git::GitServer;
 use vieter_test_support::packages::{Package, tiny};
 use vieter_test_support::pacman_client::PacmanClient;
 use vieter_test_support::program::{Finished, Running, Vieter};
 use vieter_test_support::vieter_server::{Generation, Target, VieterServer};
+pub use watch::Watch;
 
 /// The pacman repository that entries are published to.
 pub const REPO: &str = "repo";
@@ -185,14 +189,7 @@ impl World {
 
     /// The last run's report, after a look whether it has the form that is documented.
     pub fn report(&self) -> Report {
-        let text = fs::read_to_string(self.path("report/report.json")).expect("there is a report");
-        let report: Value = serde_json::from_str(&text).expect("the report is JSON");
-        let schema = include_str!("../../docs/report.schema.json");
-        let schema: Value = serde_json::from_str(schema).expect("the schema is JSON");
-        let validator = jsonschema::validator_for(&schema).expect("the schema is one");
-        let errors: Vec<String> = validator.iter_errors(&report).map(|error| error.to_string()).collect();
-        assert!(errors.is_empty(), "{errors:?} in {text}");
-        Report(report)
+        Report::read(&self.path("report/report.json"))
     }
 
     /// The packages of the repository: names and full versions, sorted by name.
@@ -259,107 +256,6 @@ impl Drop for World {
         let left = files_below(&self.path("tmp"));
         let left: Vec<_> = left.iter().filter(|file| !is_lock(file)).collect();
         assert!(left.is_empty(), "left in the directory for temporary files: {left:?}");
-    }
-}
-
-/// `report.json`.
-pub struct Report(pub Value);
-
-impl Report {
-    /// The entry of this package base, or whose address ends so.
-    pub fn entry(&self, name: &str) -> &Value {
-        let entries = self.0["entries"].as_array().expect("the report has entries");
-        let is_it = |entry: &&Value| {
-            let address = entry["entry"].as_str().unwrap_or_default();
-            entry["pkgbase"] == name || address.rsplit('/').next() == Some(name)
-        };
-        let mut found = entries.iter().filter(is_it);
-        match (found.next(), found.next()) {
-            (Some(entry), None) => entry,
-            _ => panic!("not one entry {name} in {:#}", self.0),
-        }
-    }
-
-    /// What became of each entry, `name: result`, in the order of the report.
-    pub fn results(&self) -> Vec<String> {
-        let entries = self.0["entries"].as_array().expect("the report has entries");
-        let name = |entry: &Value| {
-            let name = entry["pkgbase"].as_str().or(entry["entry"].as_str()).unwrap_or_default();
-            name.rsplit('/').next().unwrap_or_default().to_owned()
-        };
-        let result = |entry: &Value| entry["result"].as_str().unwrap_or_default().to_owned();
-        entries.iter().map(|entry| format!("{}: {}", name(entry), result(entry))).collect()
-    }
-
-    /// The package bases of the entries with this result, sorted.
-    pub fn with_result(&self, result: &str) -> Vec<String> {
-        let end = format!(": {result}");
-        let results = self.results().into_iter();
-        let mut names: Vec<String> =
-            results.filter_map(|line| line.strip_suffix(&end).map(str::to_owned)).collect();
-        names.sort();
-        names
-    }
-
-    /// The names of the steps that ran for an entry.
-    pub fn steps(&self, name: &str) -> Vec<&str> {
-        let steps = self.entry(name)["steps"].as_array().expect("an entry has steps");
-        steps.iter().filter_map(|step| step["step"].as_str()).collect()
-    }
-
-    /// Why an entry failed: the kind of failure, and the message with the hint.
-    pub fn failure(&self, name: &str) -> (&str, String) {
-        let failure = &self.entry(name)["failure"];
-        let text = |key: &str| failure[key].as_str().unwrap_or_default();
-        (text("kind"), format!("{}; {}", text("message"), text("hint")))
-    }
-
-    /// Fails unless an entry failed with this kind and a message with these parts.
-    pub fn assert_failed(&self, name: &str, kind: &str, parts: &[&str]) {
-        let (actual, message) = self.failure(name);
-        assert_eq!(actual, kind, "{message}");
-        for part in parts {
-            assert!(message.contains(part), "no {part:?} in {message:?}");
-        }
-    }
-}
-
-/// Sees which containers are made.
-pub struct Watch(Recorder);
-
-impl Watch {
-    /// Watches from now on.
-    pub fn start() -> Self {
-        Self(Recorder::start(RUN_LABEL))
-    }
-
-    /// What the containers of a run were made for (their roles), in order.
-    pub fn roles(&self, finished: &Finished) -> Vec<String> {
-        self.settle();
-        let run_id = finished.run_id();
-        let attributes = |event: &Value| event["Actor"]["Attributes"].clone();
-        let events = self.0.events().into_iter();
-        let created = events.filter(|event| event["Action"] == "create").map(|event| attributes(&event));
-        let ours = created.filter(|attributes| attributes[RUN_LABEL] == run_id.as_str());
-        ours.map(|a| a["dev.vieter.role"].as_str().unwrap_or_default().to_owned()).collect()
-    }
-
-    /// All that was recorded.
-    pub fn recorder(&self) -> &Recorder {
-        self.settle();
-        &self.0
-    }
-
-    /// Waits until everything that has happened is recorded: a container made now comes after it.
-    fn settle(&self) {
-        let label = format!("{RUN_LABEL}=nobody's");
-        let marker = docker::docker(&["create", "--label", &label, &base_image(), "true"]);
-        docker::docker(&["rm", &marker]);
-        let end = std::time::Instant::now() + Duration::from_secs(30);
-        while !self.0.created().contains(&marker) {
-            assert!(std::time::Instant::now() < end, "Docker does not tell its events");
-            std::thread::sleep(Duration::from_millis(20));
-        }
     }
 }
 
