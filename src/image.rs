@@ -321,7 +321,8 @@ impl Stage<'_> {
     async fn remove_superseded(&self, current: &str) {
         let images = self.engine.builder_images().await.unwrap_or_default();
         let superseded = images.iter().filter(|image| {
-            image.id != current && image.labels.get(labels::NAME).is_some_and(|name| *name == self.name)
+            plain_id(&image.id) != plain_id(current)
+                && image.labels.get(labels::NAME).is_some_and(|name| *name == self.name)
         });
         for image in superseded {
             if let Err(error) = self.engine.remove_image(&image.id).await {
@@ -329,6 +330,11 @@ impl Stage<'_> {
             }
         }
     }
+}
+
+/// An image's id without the name of its digest, which Podman leaves out in some answers.
+fn plain_id(id: &str) -> &str {
+    id.strip_prefix("sha256:").unwrap_or(id)
 }
 
 /// How a set-up command ended.

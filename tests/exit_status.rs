@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use common::{Kind, NEW, REPO, World};
-use vieter_test_support::packages::tiny;
+use vieter_test_support::packages::{tiny, unparseable};
 use vieter_test_support::program::{Finished, Running, Signal, Vieter};
 use vieter_test_support::vieter_server::Target;
 
@@ -64,6 +64,16 @@ fn a_failed_entry_is_1() {
     let finished = world.build();
     finished.assert_code(1);
     assert_eq!(finished.messages("run finished").len(), 1);
+}
+
+#[test]
+fn the_first_failure_ends_a_run_that_is_to_fail_fast() {
+    let world = World::new(Kind::Directory);
+    world.packages(&[unparseable("unreadable"), tiny("good", "1.0", 1)]);
+    let finished = world.run(world.vieter("build").env("VIETER_FAIL_FAST", "yes"));
+    finished.assert_code(1);
+    assert_eq!(world.report().results(), ["unreadable: failed", "good: not_reached"]);
+    world.assert_published(&[]);
 }
 
 #[test]

@@ -141,6 +141,9 @@ fn failing_entries_do_not_stop_the_others(kind: Kind) {
             assert_eq!(report.entry("halved")["published"][0]["name"], "half-a");
         }
     }
+    if kind == NEW {
+        look_at_logs(&world);
+    }
     // Each is named in the log, with what to do; and the last line says how many.
     for name in ["missing", "branchless", "unreadable", "broken", "lonely", "needy", "refused"] {
         let of_it = |line: &&serde_json::Value| {
@@ -150,6 +153,21 @@ fn failing_entries_do_not_stop_the_others(kind: Kind) {
     }
     let last = finished.json_lines().pop().expect("there are lines");
     assert_eq!((&last["exit_status"], &last["published"]), (&1.into(), &1.into()));
+}
+
+/// The new server keeps the log of each build, under the number of its entry.
+fn look_at_logs(world: &World) {
+    let logs = world.server().logs();
+    // Entries are numbered from 1.
+    let of = |target: usize| logs.iter().find(|log| log.target_id == target).expect("there is a log of it");
+    let broken = of(3);
+    assert!(broken.content.contains("the build is broken on purpose"), "{}", broken.content);
+    assert_ne!(broken.exit_code, 0);
+    let good = of(9);
+    assert!(good.content.contains("==> Finished making: good"), "{}", good.content);
+    assert_eq!((good.exit_code, good.arch.as_str()), (0, common::ARCH));
+    assert!(good.start_time > 1_700_000_000 && good.start_time <= good.end_time, "{good:?}");
+    assert!(!logs.iter().any(|log| log.target_id == 4), "what was not built has no log");
 }
 
 #[test]

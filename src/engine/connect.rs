@@ -62,14 +62,19 @@ pub fn docker_host() -> String {
         .unwrap_or_else(|| "unix:///var/run/docker.sock".into())
 }
 
-/// `tcp://` with `DOCKER_TLS_VERIFY` set means TLS, as for the `docker` command; `DOCKER_CERT_PATH` alone
-/// does not.
+/// How long the daemon may take to begin an answer, in seconds.
+const ANSWER_WITHIN: u64 = 120;
+
+/// `tcp://` with `DOCKER_TLS_VERIFY` set to something means TLS, as for the `docker` command;
+/// `DOCKER_CERT_PATH` alone, or an empty variable, does not.
 fn open(host: &str) -> Result<Docker, bollard::errors::Error> {
     let verify = std::env::var_os("DOCKER_TLS_VERIFY").is_some_and(|v| !v.is_empty());
-    if verify && host.starts_with("tcp://") {
-        Docker::connect_with_ssl_defaults()
-    } else {
-        Docker::connect_with_host(host)
+    match host.split_once("://") {
+        Some(("tcp", _)) if verify => Docker::connect_with_ssl_defaults(),
+        Some(("tcp" | "http", _)) => {
+            Docker::connect_with_http(host, ANSWER_WITHIN, bollard::API_DEFAULT_VERSION)
+        }
+        _ => Docker::connect_with_host(host),
     }
 }
 

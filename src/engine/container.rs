@@ -227,14 +227,18 @@ impl Container {
             .repo(name)
             .tag(tag)
             .comment("builder image of vieter")
-            .pause(true)
-            .build();
+            // Nothing but the idle first process runs in it, and rootless Podman cannot pause.
+            .pause(false);
         // The container's own labels (run, deadline) are not the image's: empty ones take their place.
         let mut all = HashMap::from([
             (labels::RUN.to_owned(), String::new()),
             (labels::DEADLINE.to_owned(), String::new()),
         ]);
         all.extend(labels);
+        // Podman takes labels only in this form, Docker in both.
+        let changes: Vec<String> =
+            all.iter().map(|(name, value)| format!("LABEL {name:?}={value:?}")).collect();
+        let options = options.changes(&changes.join("\n")).build();
         let config = ContainerConfig { labels: Some(all), ..Default::default() };
         let committed = self.engine.docker.commit_container(options, config).await;
         Ok(committed.map_err(failed("save the builder image"))?.id)

@@ -25,7 +25,7 @@ impl Report {
         let entries = self.0["entries"].as_array().expect("the report has entries");
         let is_it = |entry: &&Value| {
             let address = entry["entry"].as_str().unwrap_or_default();
-            entry["pkgbase"] == name || address.rsplit('/').next() == Some(name)
+            entry["pkgbase"] == name || address.ends_with(&format!("/{name}"))
         };
         let mut found = entries.iter().filter(is_it);
         match (found.next(), found.next()) {

@@ -27,6 +27,11 @@ impl Watch {
         ours.map(|a| a["dev.vieter.role"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
+    /// How many containers a run made to build in.
+    pub fn builds(&self, finished: &Finished) -> usize {
+        self.roles(finished).iter().filter(|role| *role == "build").count()
+    }
+
     /// All that was recorded.
     pub fn recorder(&self) -> &Recorder {
         self.settle();
