@@ -28,6 +28,8 @@ if [[ -z ${VIETER_TEST_BASE_IMAGE-} ]]; then
 	tests/archlinux/build.sh --suite bookworm --tag archlinux:pacman6
 fi
 
+tests/deploy/helm.sh
+
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0

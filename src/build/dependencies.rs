@@ -35,7 +35,7 @@ fn is_dependency(word: &str) -> bool {
     let operator = &constraint[..constraint.len() - version.len()];
     crate::catalog::is_package_name(name)
         && matches!((operator, version), ("", "") | ("<" | "<=" | "=" | ">=" | ">", _))
-        && (operator.is_empty() != !version.is_empty())
+        && operator.is_empty() == version.is_empty()
         && version.chars().all(|c| c.is_ascii_graphic() && c != '/')
 }
 

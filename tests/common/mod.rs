@@ -212,9 +212,9 @@ impl World {
 
     /// The volumes with the kept sources of this world's entries.
     pub fn source_volumes(&self) -> Vec<String> {
-        let ours = format!("{{{{.Name}}}} {{{{.Label \"dev.vieter.entry\"}}}}");
+        let ours = "{{.Name}} {{.Label \"dev.vieter.entry\"}}";
         let all =
-            docker::docker(&["volume", "ls", "--filter", "label=dev.vieter.role=sources", "--format", &ours]);
+            docker::docker(&["volume", "ls", "--filter", "label=dev.vieter.role=sources", "--format", ours]);
         let host = self.git.url("");
         let names = all.lines().filter(|line| line.contains(&host)).filter_map(|line| line.split(' ').next());
         names.map(str::to_owned).collect()

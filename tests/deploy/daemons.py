@@ -1,0 +1,59 @@
+"""More Docker daemons for the tests: in containers, made from Debian's packages where there is no registry."""
+
+import functools
+
+from harness import CLASSIC, HERE, docker, run, wait_for
+
+IMAGE = "docker:29-dind"
+ROOTLESS_IMAGE = "docker:29-dind-rootless"
+SECURITY = ["seccomp=unconfined", "apparmor=unconfined"]
+# Newer than the oldest Docker that the tests run with.
+NOT_ALWAYS_KNOWN = {"bpf", "perfmon", "checkpoint_restore"}
+
+
+def make_daemon_image(suite, image=IMAGE):
+    """The image that the compose and Kubernetes files use, or a stand-in under its name."""
+    if run("docker", "image", "inspect", image, check=False).returncode != 0:
+        run(HERE / "stand-in-images.sh", "make", stderr=None)
+        suite.undo(lambda: docker("rmi", "--force", image))
+        docker("build", "--quiet", "--tag", image, HERE / "docker-in-docker", timeout=1800, env=CLASSIC)
+
+
+def capabilities():
+    """The capabilities that this machine has to give."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        [bounding] = [int(line.split()[1], 16) for line in status if line.startswith("CapBnd")]
+    said = run("capsh", f"--decode={bounding:016x}").stdout
+    names = [name.removeprefix("cap_") for name in said.strip().split("=")[1].split(",")]
+    return [name for name in names if name not in NOT_ALWAYS_KNOWN]
+
+
+@functools.cache
+def can_be_privileged():
+    """Not where the machine itself lacks a capability: a privileged container asks for all of them."""
+    return run("docker", "run", "--rm", "--privileged", "archlinux:latest", "true", check=False).returncode == 0
+
+
+def privileged_or_like_it(compose=False):
+    """What a container needs to run a daemon in it: `--privileged`, or its parts one by one."""
+    if compose:
+        if can_be_privileged():
+            return ""
+        lists = {"cap_add": capabilities(), "security_opt": SECURITY, "devices": ["/dev/fuse"], "device_cgroup_rules": ["a *:* rwm"]}
+        lines = "".join(f"    {name}:\n" + "".join(f"      - '{value}'\n" for value in values) for name, values in lists.items())
+        return f"  docker:\n    privileged: false\n{lines}"
+    if can_be_privileged():
+        return ["--privileged"]
+    options = [f"--cap-add={name}" for name in capabilities()] + [f"--security-opt={option}" for option in SECURITY]
+    return [*options, "--device=/dev/fuse", "--device-cgroup-rule=a *:* rwm"]
+
+
+def start_daemon(suite, name, *options, command=(), ready=True):
+    """A daemon in a container of its own; gives the container's name."""
+    make_daemon_image(suite)
+    container = suite.container(name, *privileged_or_like_it(), "--volume", "/var/lib/docker", *options, image=IMAGE, command=command)
+    if ready:
+        wait_for(f"the daemon {name}", 120, lambda: run("docker", "exec", container, "docker", "info", check=False).returncode == 0)
+        run("sh", "-c", f"docker save archlinux:latest | docker exec -i {container} docker load", timeout=600)
+    return container
+
