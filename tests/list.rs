@@ -120,6 +120,38 @@ fn a_file_has_one_of_three_forms() {
     assert_no_list(&world.run(without), &["list.json", "cannot be read"]);
 }
 
+#[test]
+fn a_file_comes_before_the_servers_own_list() {
+    let world = World::without_image(NEW);
+    world.list(&[Target::git("https://example.org/not-this-one", REPO)]);
+    world.list_in_file(&[world.entry(&tiny("this-one", "1.0", 1))]);
+    assert_eq!(decisions(&world.plan()).into_keys().collect::<Vec<_>>(), [world.git.url("this-one")]);
+    assert_eq!(world.server().requests_of("GET", "/api").len(), 0);
+}
+
+/// The architecture is the Docker daemon's, which need not be that of this machine.
+#[test]
+fn entries_are_chosen_by_the_architecture_of_the_daemon() {
+    let world = World::without_image(Kind::Directory);
+    let entry = |name: &str, arch: &str| world.entry(&tiny(name, "1.0", 1).arch(arch)).arch(&[arch]);
+    world.list(&[entry("ours", "aarch64"), entry("theirs", "x86_64"), entry("everyones", "any")]);
+    let daemon = Web::start();
+    let version = json!({
+        "Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12", "Os": "linux", "Arch": "arm64",
+    });
+    for path in ["version", "v1.41/version"] {
+        daemon.serve(path, &version.to_string());
+    }
+    let elsewhere = daemon.url().replace("http://", "tcp://");
+    let finished = world.run(world.vieter("plan").env("DOCKER_HOST", elsewhere));
+    finished.assert_code(0);
+    let plan = decisions(&serde_json::from_str(&finished.stdout).expect("the plan is JSON"));
+    let decision = |name: &str| plan[&world.git.url(name)].clone();
+    assert_eq!(decision("ours").0, "build");
+    assert_eq!(decision("theirs"), ("skip".to_owned(), "not for aarch64".to_owned()));
+    assert_eq!(decision("everyones").0, "build");
+}
+
 /// Entries that cannot be used, and what is said of each.
 fn malformed() -> Vec<(Value, &'static str)> {
     let with = |key: &str, value: Value| {
