@@ -61,6 +61,7 @@ impl From<RunErrorKind> for ExitStatus {
     fn from(kind: RunErrorKind) -> Self {
         match kind {
             RunErrorKind::Docker | RunErrorKind::Image | RunErrorKind::List => Self::Unavailable,
+            RunErrorKind::Configuration => Self::Usage,
             RunErrorKind::Locked => Self::Locked,
             RunErrorKind::Internal => Self::Internal,
         }

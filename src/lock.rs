@@ -16,13 +16,14 @@ impl Lock {
     /// Takes the lock of this configuration.
     ///
     /// # Errors
-    /// [`RunErrorKind::Locked`] when another run holds it, or when the file cannot be opened.
+    /// [`RunErrorKind::Locked`] when another run holds it; [`RunErrorKind::Configuration`] when the file cannot
+    /// be opened or locked.
     pub fn take(config: &Config) -> Result<Self, RunError> {
         let path = config.output.lock_file.clone().unwrap_or_else(|| default_path(config));
         let file = open(&path).map_err(|error| {
             let message = format!("cannot open the lock file {}: {error}", path.display());
             let hint = "set VIETER_LOCK_FILE to a file that this user can write";
-            RunError::new(RunErrorKind::Locked, message, hint)
+            RunError::new(RunErrorKind::Configuration, message, hint)
         })?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
@@ -33,7 +34,7 @@ impl Lock {
             Err(TryLockError::Error(error)) => {
                 let message = format!("cannot lock {}: {error}", path.display());
                 let hint = "set VIETER_LOCK_FILE to a file on a disk that has locks";
-                Err(RunError::new(RunErrorKind::Locked, message, hint))
+                Err(RunError::new(RunErrorKind::Configuration, message, hint))
             }
         }
     }

@@ -284,6 +284,8 @@ pub enum RunErrorKind {
     Image,
     /// The list of repository entries.
     List,
+    /// A setting that can be used, such as the place of the lock file.
+    Configuration,
     /// The lock: another run holds it.
     Locked,
     /// Correctness of this program.

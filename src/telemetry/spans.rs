@@ -223,6 +223,7 @@ fn run_error(kind: RunErrorKind) -> &'static str {
         RunErrorKind::Docker => "docker",
         RunErrorKind::Image => "image",
         RunErrorKind::List => "list",
+        RunErrorKind::Configuration => "configuration",
         RunErrorKind::Locked => "locked",
         RunErrorKind::Internal => "internal",
     }

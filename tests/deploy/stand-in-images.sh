@@ -4,6 +4,7 @@
 # An image that is there already is left as it is, unless this script made it.
 #
 # usage: stand-in-images.sh make|remove
+# shellcheck disable=SC2016 # what stands in single quotes is for the shells that read it later
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
