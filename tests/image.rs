@@ -129,7 +129,7 @@ fn the_base_image_is_pulled_and_what_is_made_of_it_is_kept() {
     let finished = run(&images, "1day");
     finished.assert_code(1);
     assert_eq!(ready(&finished), ("used".to_owned(), first.clone()));
-    assert_eq!(watch.roles(&finished), ["build"]);
+    assert_eq!(watch.roles(&finished), ["build", "sources"]);
     assert_eq!(finished.json_lines().iter().filter(|line| line["level"] == "warn").count(), 0);
 
     // Too old, and the registry is gone: what is here has to do.

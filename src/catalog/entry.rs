@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Component, Path};
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 /// The address of a Git repository. It may contain a password or token, so it is shown without.
@@ -13,6 +14,22 @@ impl GitUrl {
     /// The whole address. Only for Git itself, and never as an argument.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// The address without user name and password, and these by themselves, where it is one for HTTP that has
+    /// them: Git hands addresses to its helpers as arguments, which every user of the machine can read.
+    pub(super) fn apart(&self) -> (String, Option<Credentials>) {
+        let Ok(mut url) = Url::parse(&self.0) else { return (self.0.clone(), None) };
+        let has_any = !url.username().is_empty() || url.password().is_some();
+        if !has_any || !matches!(url.scheme(), "http" | "https") {
+            return (self.0.clone(), None);
+        }
+        let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let (user, password) = (plain(url.username()), plain(url.password().unwrap_or_default()));
+        // Neither fails for an address with a host, which HTTP's have.
+        let _ = (url.set_username(""), url.set_password(None));
+        let origin = url.origin().ascii_serialization();
+        (url.to_string(), Some(Credentials { origin, user, password }))
     }
 
     /// The host that is asked; empty for local paths.
@@ -57,6 +74,16 @@ impl fmt::Debug for GitUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// What somebody wrote into an address to log in with.
+pub(super) struct Credentials {
+    /// Scheme, host and port that they are for.
+    pub origin: String,
+    /// The user.
+    pub user: String,
+    /// The password; empty where a token stands for the user.
+    pub password: String,
 }
 
 /// What the address of an entry points to.

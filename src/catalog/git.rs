@@ -243,6 +243,10 @@ const SETTINGS: &[(&str, &str)] = &[
     ("http.lowSpeedTime", "60"),
 ];
 
+/// Answers Git's question for a login (gitcredentials(7)) from the environment, which only this user can read.
+const CREDENTIAL_HELPER: &str =
+    r#"!f() { printf 'username=%s\npassword=%s\n' "$VIETER_GIT_USER" "$VIETER_GIT_PASSWORD"; }; f"#;
+
 impl Git<'_> {
     async fn ls_remote(&self, reference: &str) -> Result<String, String> {
         self.run(&["ls-remote", "--quiet", "origin", reference]).await
@@ -310,7 +314,15 @@ impl Git<'_> {
         if std::env::var_os("GIT_SSH_COMMAND").is_none() && std::env::var_os("GIT_SSH").is_none() {
             command.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=30");
         }
-        let settings = SETTINGS.iter().copied().chain([("remote.origin.url", self.url.expose())]);
+        let (url, credentials) = self.url.apart();
+        let mut settings: Vec<(String, &str)> =
+            SETTINGS.iter().map(|&(key, value)| (key.to_owned(), value)).collect();
+        settings.push(("remote.origin.url".to_owned(), &url));
+        if let Some(credentials) = &credentials {
+            settings.push((format!("credential.{}.helper", credentials.origin), CREDENTIAL_HELPER));
+            command.env("VIETER_GIT_USER", &credentials.user);
+            command.env("VIETER_GIT_PASSWORD", &credentials.password);
+        }
         // The user may hand over settings in the same way; ours come after them and win.
         let theirs = std::env::var("GIT_CONFIG_COUNT").ok().and_then(|n| n.parse::<usize>().ok());
         let mut count = theirs.unwrap_or(0);
