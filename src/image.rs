@@ -170,7 +170,7 @@ impl Stage<'_> {
         let base_name = &self.settings.base_image;
         let local = self.engine.image(base_name).await.map_err(docker)?;
         let kept = self.kept(&digest).await?;
-        let usable = |kept: &&Kept| local.as_ref().is_none_or(|base| kept.base == base.id);
+        let usable = |kept: &&Kept| local.as_ref().is_some_and(|base| kept.base == base.id);
         if let Some(kept) = kept.iter().filter(usable).find(|k| k.age() < self.settings.image_max_age.0) {
             return Ok((kept.image.clone(), "used"));
         }
