@@ -200,8 +200,14 @@ impl<'a> Session<'a> {
     /// The last lines that were printed and say something, for an error message.
     pub fn last_words(&self) -> String {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines: Vec<&str> = log.tail().filter(|line| !line.trim().is_empty()).collect();
-        lines[lines.len().saturating_sub(3)..].join(" | ")
+        // makepkg's own last lines say no more than the exit code does.
+        let says_something = |line: &&str| {
+            !line.trim().is_empty()
+                && line.trim() != "Aborting..."
+                && !line.starts_with("==> ERROR: A failure occurred in")
+        };
+        let lines: Vec<&str> = log.tail().filter(says_something).collect();
+        lines[lines.len().saturating_sub(4)..].join(" | ")
     }
 
     /// Explains a command that failed: for want of memory, or as the caller says.
