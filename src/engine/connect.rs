@@ -51,7 +51,13 @@ async fn try_connect(run_id: &str) -> Result<Engine, EngineError> {
         api_version: docker.client_version().to_string(),
         arch: pacman_arch(&version.arch.unwrap_or_default()).to_owned(),
     };
-    Ok(Engine { docker, info, run_id: run_id.to_owned(), live: Mutex::default(), removals: Mutex::default() })
+    Ok(Engine {
+        docker,
+        info,
+        run_id: run_id.to_owned(),
+        live: Mutex::default(),
+        background: Mutex::default(),
+    })
 }
 
 /// Where the daemon is looked for.

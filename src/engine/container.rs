@@ -10,6 +10,7 @@ use bollard::query_parameters::{
     RemoveContainerOptionsBuilder,
 };
 use jiff::Timestamp;
+use tokio::sync::oneshot;
 
 use super::{Engine, EngineError, failed, labels};
 
@@ -74,6 +75,23 @@ impl Engine {
     /// # Errors
     /// When the daemon cannot make or start it; nothing is left behind then.
     pub async fn start(self: &Arc<Self>, spec: &ContainerSpec) -> Result<Container, EngineError> {
+        // Not to be stopped half-way: the daemon would make a container of which nobody knows.
+        let (sender, made) = oneshot::channel();
+        let (engine, spec) = (Arc::clone(self), spec.clone());
+        self.background().spawn(async move {
+            // Nobody waits for it any more when the run is being stopped; then it goes with the others.
+            let _ = sender.send(engine.make(&spec).await);
+        });
+        made.await.unwrap_or_else(|_| {
+            Err(EngineError::Failed {
+                what: "make a container".into(),
+                why: "the run is being stopped".into(),
+                status: None,
+            })
+        })
+    }
+
+    async fn make(self: &Arc<Self>, spec: &ContainerSpec) -> Result<Container, EngineError> {
         let body = create_body(spec, &self.run_id);
         let created = self
             .docker
@@ -255,7 +273,7 @@ impl Container {
     /// Removes it without waiting for the end of it; [`Engine::remove_all`] does.
     pub fn discard(&self) {
         let (engine, id) = (Arc::clone(&self.engine), self.id.clone());
-        self.engine.removals().spawn(async move {
+        self.engine.background().spawn(async move {
             if let Err(error) = engine.remove_container(&id).await {
                 tracing::debug!(%error, "a container is left for the end of the run");
             }

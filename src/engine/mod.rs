@@ -85,8 +85,8 @@ pub struct Engine {
     run_id: String,
     /// Containers of this run that were made and not yet removed.
     live: Mutex<BTreeSet<String>>,
-    /// Removals that go on in the background.
-    removals: Mutex<JoinSet<()>>,
+    /// What is not to be stopped half-way: containers being made, and being removed.
+    background: Mutex<JoinSet<()>>,
 }
 
 impl Engine {
@@ -105,8 +105,8 @@ impl Engine {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn removals(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
-        self.removals.lock().unwrap_or_else(PoisonError::into_inner)
+    fn background(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+        self.background.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes every container that this run still has, running or not.
@@ -114,8 +114,8 @@ impl Engine {
     /// # Errors
     /// The last failure, after all were tried.
     pub async fn remove_all(self: &Arc<Self>) -> Result<(), EngineError> {
-        let removals = std::mem::take(&mut *self.removals());
-        removals.join_all().await;
+        let background = std::mem::take(&mut *self.background());
+        background.join_all().await;
         let ids: Vec<String> = self.live().iter().cloned().collect();
         let mut result = Ok(());
         for id in ids {
