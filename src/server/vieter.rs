@@ -314,13 +314,16 @@ impl Vieter {
         let attempt = || async {
             let file = tokio::fs::File::open(&log.file).await.map_err(|e| transport_io(&what, &e))?;
             let size = file.metadata().await.map_err(|e| transport_io(&what, &e))?.len();
-            let request = self
+            let mut request = self
                 .client
                 .post(&url)
                 .header("X-Api-Key", secret_header(&self.key))
                 .header(header::CONTENT_LENGTH, size)
-                .body(Body::wrap_stream(ReaderStream::new(file)));
-            let response = request.send().await.map_err(|e| transport(&what, &e))?;
+                .body(Body::wrap_stream(ReaderStream::new(file)))
+                .build()
+                .map_err(|e| transport(&what, &e))?;
+            telemetry::inject(request.headers_mut());
+            let response = self.client.execute(request).await.map_err(|e| transport(&what, &e))?;
             match response.status().is_success() {
                 true => Ok(()),
                 false => Err(self.refusal(&what, response).await),
