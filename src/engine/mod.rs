@@ -8,6 +8,7 @@ mod container;
 mod exec;
 mod image;
 pub mod labels;
+mod ssh;
 mod volume;
 
 use std::collections::BTreeSet;
