@@ -4,6 +4,8 @@ use super::StepResult;
 use super::makepkg;
 use super::session::{As, Session};
 use super::srcinfo::{self, SourceInfo};
+use crate::catalog::git::LARGEST_FILE;
+use crate::catalog::pkgbuild::Facts;
 use crate::outcome::{Failure, FailureKind, Verdict};
 use crate::plan;
 use crate::server::{PackageId, ServerError};
@@ -62,7 +64,10 @@ impl Session<'_> {
         let arch = &self.workshop.engine.info.arch;
         let info = match &self.task.facts {
             Some(facts) => SourceInfo::from_facts(facts, arch),
-            None => self.source_info(directory).await?,
+            None => match self.read_inside(directory).await {
+                Some(facts) => SourceInfo::from_facts(&facts, arch),
+                None => self.source_info(directory).await?,
+            },
         };
         let pkgbase = &info.pkgbase;
         telemetry::name_entry(&self.span, pkgbase);
@@ -92,6 +97,14 @@ impl Session<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// What the PKGBUILD says now that its version is up to date, where that is certain: makepkg takes a second to
+    /// say the same.
+    async fn read_inside(&self, directory: &str) -> Option<Facts> {
+        let container = self.container().await.ok()?;
+        let text = container.read(&format!("{directory}/PKGBUILD"), LARGEST_FILE).await?;
+        plan::knowledge::of_current(&text, &self.workshop.engine.info.arch)
     }
 
     async fn source_info(&self, directory: &str) -> StepResult<SourceInfo> {

@@ -121,6 +121,19 @@ impl Container {
         }
     }
 
+    /// The contents of the regular file at `path`; none where it is anything else, larger than `most`, or cannot be had.
+    pub async fn read(&self, path: &str, most: usize) -> Option<Vec<u8>> {
+        let mut entries = self.get(path).entries().ok()?;
+        let mut entry = entries.next().await?.ok()?;
+        let size = entry.header().raw_entry_size().ok()?;
+        if !entry.header().entry_type().is_file() || size > most as u64 {
+            return None;
+        }
+        let mut contents = Vec::new();
+        entry.read_to_end(&mut contents).await.ok()?;
+        (contents.len() as u64 == size).then_some(contents)
+    }
+
     /// The file or directory at `path` as a stream of tar.
     pub fn get(&self, path: &str) -> TarReader {
         let options = DownloadFromContainerOptionsBuilder::default().path(path).build();

@@ -100,6 +100,16 @@ impl Knowledge {
     }
 }
 
+/// What a PKGBUILD says when makepkg has just brought its version up to date, where that is certain: a `pkgver()`
+/// function has had its say then.
+pub fn of_current(pkgbuild: &[u8], arch: &str) -> Option<Facts> {
+    let Reading::Certain(certain) = pkgbuild::read(pkgbuild, arch) else { return None };
+    match Knowledge::Certain(certain.facts).checked(arch) {
+        Knowledge::Certain(facts) => Some(facts),
+        Knowledge::Doubtful { .. } => None,
+    }
+}
+
 fn node(facts: &Facts, version_is_certain: bool) -> Node {
     let version = version_is_certain.then(|| facts.full_version());
     let makes = facts.packages.iter().map(|package| Makes {
