@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::Instrument as _;
 
-use crate::build::{Task, Workshop};
+use crate::build::{Room, Task, Workshop};
 use crate::config::{Config, ServerAddress};
 use crate::done::Done;
 use crate::engine::{self, Engine, EngineError};
@@ -179,9 +179,10 @@ impl<'a> Run<'a> {
     async fn build_all(&self, workshop: &Workshop, total: usize) {
         let mut number = 0;
         let mut done = Done::default();
+        let mut room = None;
         loop {
             let next = self.progress().plan.front().cloned();
-            let Some(planned) = next else { return };
+            let Some(planned) = next else { break };
             let blocked = done.blocked_by(&planned, workshop).await;
             let rebuilt = done.rebuilt_for(&planned, self.config.selection.rebuild_dependents.0);
             let (decided, reason) = match (&planned.decision, rebuilt) {
@@ -203,7 +204,10 @@ impl<'a> Run<'a> {
                         facts: planned.facts.clone().filter(|_| decided),
                         fetched: planned.fetched.clone(),
                     };
-                    workshop.build(&task).await
+                    let (outcome, next) =
+                        tokio::join!(workshop.build(&task, room.take()), self.prepare_next(workshop));
+                    room = next;
+                    outcome
                 }
                 _ => self.conclude(&planned),
             };
@@ -213,9 +217,18 @@ impl<'a> Run<'a> {
             progress.plan.pop_front();
             progress.entries.push(outcome);
             if failed && self.config.selection.fail_fast.0 {
-                return;
+                break;
             }
         }
+        if let Some(unused) = room {
+            unused.discard();
+        }
+    }
+
+    /// A container for the entry after the one that is being worked on, if it needs one.
+    async fn prepare_next(&self, workshop: &Workshop) -> Option<Room> {
+        let next = self.progress().plan.iter().skip(1).find(|p| p.decision.needs_container()).cloned()?;
+        workshop.prepare(next.entry.as_ref()?, matches!(next.decision, Decision::Build(_))).await
     }
 
     /// Concludes what is left of the plan, none of which needs a container.

@@ -8,6 +8,7 @@ pub mod log;
 mod make;
 mod makepkg;
 mod publish;
+mod room;
 mod server_log;
 mod session;
 mod srcinfo;
@@ -21,12 +22,13 @@ pub(crate) use check::server_failure;
 
 pub use archive::{ArchiveFacts, inspect};
 pub use makepkg::parse_package_file;
+pub use room::Room;
 
 use crate::catalog::Entry;
 use crate::catalog::git::Fetched;
 use crate::catalog::pkgbuild::Facts;
 use crate::config::{Build as Settings, Selection};
-use crate::engine::{ContainerSpec, Engine, Isolation, Limits};
+use crate::engine::Engine;
 use crate::event::{Event, Events};
 use crate::image::BuilderImages;
 use crate::outcome::{EntryOutcome, Failure, FailureKind, Step, Verdict};
@@ -81,8 +83,9 @@ pub struct Task {
 }
 
 impl Workshop {
-    /// Builds one entry and publishes its packages. Whatever happens is in the outcome.
-    pub async fn build(&self, task: &Task) -> EntryOutcome {
+    /// Builds one entry and publishes its packages, in the container that was prepared for it, if there is one.
+    /// Whatever happens is in the outcome.
+    pub async fn build(&self, task: &Task, room: Option<Room>) -> EntryOutcome {
         let started = Instant::now();
         let entry = task.entry.to_string();
         let span = telemetry::entry_span(&entry, &task.entry.repo, task.pkgbase.as_deref());
@@ -101,7 +104,7 @@ impl Workshop {
                 name,
                 reason: task.reason.clone(),
             });
-            let session = Session::new(self, task);
+            let session = Session::new(self, task, room);
             let limit = self.settings.build_timeout.limit().unwrap_or(ONE_DAY);
             let result = match tokio::time::timeout(limit, session.run()).await {
                 Ok(result) => result,
@@ -139,24 +142,6 @@ impl Workshop {
             outcome
         };
         work.instrument(span).await
-    }
-
-    fn container_spec(&self) -> ContainerSpec {
-        let settings = &self.settings;
-        ContainerSpec {
-            image: String::new(),
-            role: "build",
-            lifetime: settings.build_timeout.limit().unwrap_or(ONE_DAY) + Duration::from_secs(60),
-            limits: Limits {
-                memory: settings.memory.limit(),
-                nano_cpus: settings.cpus.map(crate::config::Cpus::nano),
-                pids: settings.pids.0.into(),
-                nofile: settings.nofile.0.into(),
-            },
-            isolation: Isolation::Hostile,
-            network: self.network.clone(),
-            volumes: Vec::new(),
-        }
     }
 }
 

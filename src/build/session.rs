@@ -8,13 +8,13 @@ use tracing::Instrument as _;
 
 use super::check::Checked;
 use super::log::{Budget, Fate, printable};
+use super::room::Room;
 use super::server_log::ServerLog;
 use super::{CurrentStep, StepResult, Task, Workshop};
 use crate::engine::{Container, EngineError, Exec};
 use crate::event::Event;
-use crate::image::{BUILD_HOME, SOURCES};
+use crate::image::BUILD_HOME;
 use crate::outcome::{Failure, FailureKind, Published, Step, StepRecord, Verdict};
-use crate::sources;
 use crate::telemetry;
 
 /// What is known of an entry so far. It outlives a step that is stopped in the middle.
@@ -40,6 +40,8 @@ pub(super) struct Session<'a> {
     pub workshop: &'a Workshop,
     pub task: &'a Task,
     container: OnceCell<Container>,
+    /// The volume that keeps the sources of the entry, if they are kept.
+    sources: Option<String>,
     /// The entry's span.
     pub span: tracing::Span,
     record: Mutex<Record>,
@@ -48,11 +50,14 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub fn new(workshop: &'a Workshop, task: &'a Task) -> Self {
+    pub fn new(workshop: &'a Workshop, task: &'a Task, room: Option<Room>) -> Self {
+        let sources = workshop.sources_of(&task.entry, task.facts.is_some());
+        let container = room.and_then(|room| room.for_sources(sources.as_deref()));
         Self {
             workshop,
             task,
-            container: OnceCell::new(),
+            container: OnceCell::new_with(container),
+            sources,
             span: tracing::Span::current(),
             record: Mutex::default(),
             log: Mutex::new(Budget::new(workshop.settings.log_limit.limit())),
@@ -108,24 +113,13 @@ impl<'a> Session<'a> {
 
     /// The build container, started at the first use.
     pub async fn container(&self) -> StepResult<&Container> {
-        self.container.get_or_try_init(|| self.start()).await.map_err(engine_failure)
+        let start = || self.workshop.start(&self.task.entry, self.sources.clone(), Duration::ZERO);
+        self.container.get_or_try_init(start).await.map_err(engine_failure)
     }
 
-    async fn start(&self) -> Result<Container, EngineError> {
-        let engine = &self.workshop.engine;
-        let mut spec = self.workshop.container_spec();
-        if self.keeps_sources() {
-            let name = sources::volume_name(&self.task.entry);
-            engine.ensure_source_volume(&name, &self.task.entry.to_string()).await?;
-            spec.volumes.push((name, format!("{BUILD_HOME}/{SOURCES}")));
-        }
-        self.workshop.images.start(spec).await
-    }
-
-    /// Whether the sources of this entry are kept: they are needed every night, only to see whether there is
-    /// something new.
+    /// Whether the sources of this entry are kept.
     pub fn keeps_sources(&self) -> bool {
-        self.task.facts.is_none() && self.workshop.settings.source_cache.limit().is_some()
+        self.sources.is_some()
     }
 
     /// Runs a command and logs what it prints. Its exit code is the caller's to judge.
