@@ -21,6 +21,8 @@ use crate::server::{Database, List, PackageId, PackageServer};
 
 /// The longest that one look at a repository may take.
 const LIMIT: Duration = Duration::from_secs(600);
+/// How many questions the package server gets at once: Vieter servers are known to drop connections under load.
+const QUESTIONS: usize = 4;
 
 /// Looks, within limits.
 pub struct Surveyor<'a> {
@@ -175,7 +177,7 @@ impl<'a> Surveyor<'a> {
         let databases = &databases;
         stream::iter(draft.questions())
             .map(|(number, repo, packages)| async move { (number, databases.answer(&repo, packages).await) })
-            .buffer_unordered(self.at_once())
+            .buffer_unordered(QUESTIONS.min(self.at_once()))
             .collect()
             .await
     }

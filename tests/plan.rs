@@ -272,11 +272,12 @@ fn looking_is_polite_and_tries_again() {
     world.server().fail_next(on("HEAD", "/repo/"), Failure::Delay(Duration::from_millis(100)), 20);
     world.server().fail_next(on("HEAD", "p5-"), Failure::DropConnection, 1);
     world.server().fail_next(on("GET", "/api/v1/targets"), Failure::Status(503), 1);
-    let finished = world.run(world.vieter("plan").env("VIETER_PLAN_CONCURRENCY", "5"));
+    let finished = world.run(world.vieter("plan"));
     finished.assert_code(0);
     let plan: Value = serde_json::from_str(&finished.stdout).expect("the plan is JSON");
     assert_eq!(rows(&plan).iter().filter(|row| row.ends_with(": build")).count(), 24);
-    assert!(world.server().peak_requests() <= 5, "{} at once", world.server().peak_requests());
+    let most = world.server().peak_requests();
+    assert!((2..=4).contains(&most), "{most} at once");
 }
 
 /// The sources of what must be looked into every night are kept in a volume of the entry's own, and pruned.

@@ -236,6 +236,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("core.fsmonitor", "false"),
     ("core.autocrlf", "false"),
     ("advice.detachedHead", "false"),
+    // What is fetched does not outlive the run.
+    ("core.fsync", "none"),
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
     ("fetch.recurseSubmodules", "false"),

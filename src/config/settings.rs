@@ -194,9 +194,9 @@ sections! {
     /// Looking before building.
     Plan {
         /// How many repository entries are looked at at once.
-        plan_concurrency: [Count] = "8",
+        plan_concurrency: [Count] = "16",
         /// How many of these at one Git host.
-        plan_host_concurrency: [Count] = "4",
+        plan_host_concurrency: [Count] = "8",
         /// How `vieter plan` prints: `auto`, `json` or `table`.
         plan_format: [PlanFormat] = "auto",
         /// A directory for what was learnt of Git repositories, so that unchanged ones need no fetch.
