@@ -28,8 +28,13 @@ def sh(*command, **options):
 
 def free_port():
     with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
+        s.bind(("", 0))
         return s.getsockname()[1]
+
+
+def gateway():
+    """The address of this machine on Docker's bridge, which containers and this machine can both reach."""
+    return json.loads(sh("ip", "-json", "-4", "address", "show", "docker0"))[0]["addr_info"][0]["local"]
 
 
 def pkgbuild(name, version="1.0", extra="", body=""):
@@ -43,16 +48,16 @@ def srcinfo(name, version="1.0"):
 
 
 class World:
-    """A directory, a Git server and a package server, all on loopback."""
+    """A directory, a Git server and a package server, on Docker's bridge."""
 
     def __init__(self):
         self.dir = Path(tempfile.mkdtemp(prefix="vieter-bench-"))
         self.git_dir = self.dir / "git"
         self.git_dir.mkdir()
-        self.git_port = free_port()
+        self.host, self.git_port = gateway(), free_port()
         self.children = [subprocess.Popen(
             ["git", "daemon", "--reuseaddr", "--export-all", f"--base-path={self.git_dir}",
-             "--listen=127.0.0.1", f"--port={self.git_port}"],
+             f"--listen={self.host}", f"--port={self.git_port}"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)]
         self.entries = []
         self.server = None
@@ -66,7 +71,7 @@ class World:
         sh(*git, "init", "--quiet")
         sh(*git, "add", "-A")
         sh(*git, "commit", "--quiet", "-m", "x")
-        return f"git://127.0.0.1:{self.git_port}/{name}"
+        return f"git://{self.host}:{self.git_port}/{name}"
 
     def add(self, name, files):
         self.entries.append({"url": self.repository(name, files), "branch": "main", "repo": "bench", "arch": ["x86_64"]})
@@ -76,10 +81,10 @@ class World:
         repos.write_text(json.dumps(self.entries))
         port = free_port()
         self.children.append(subprocess.Popen(
-            [TARGET / "vieter-server-stand-in", "--generation", "0.6", "--port", str(port), "--api-key", KEY,
+            [TARGET / "vieter-server-stand-in", "--all-addresses", "yes", "--generation", "0.6", "--port", str(port), "--api-key", KEY,
              "--repos", repos], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True))
         self.children[-1].stdout.readline()
-        self.server = f"http://127.0.0.1:{port}"
+        self.server = f"http://{self.host}:{port}"
 
     def close(self):
         for child in self.children:
@@ -118,7 +123,7 @@ curl -s --head --fail {self.server}/bench/x86_64/$pkgname-$pkgver-$pkgrel && exi
 su old -c 'MAKEFLAGS=-j$(nproc) makepkg --noconfirm'
 for pkg in *.pkg*; do curl -s -XPOST -T "$pkg" -H "X-API-KEY: $API_KEY" {self.server}/bench/publish; done
 """
-            container = sh("docker", "run", "--detach", "--network=host", "--ulimit", "nofile=16384:16384",
+            container = sh("docker", "run", "--detach", "--ulimit", "nofile=16384:16384",
                            "--env", f"API_KEY={KEY}", OLD_IMAGE, "bash", "-c", script).strip()
             while True:
                 state = sh("docker", "inspect", "--format", "{{.State.Running}} {{.State.ExitCode}}", container).split()
@@ -214,9 +219,11 @@ def vcs(world, name, megabytes):
         (source / f"data{n}").write_bytes(os.urandom(megabytes * 1_000_000 // max(1, megabytes // 20)) or b"x")
         sh(*git, "add", "-A")
         sh(*git, "commit", "--quiet", "-m", str(n), "--allow-empty")
-    url = f"git://127.0.0.1:{world.git_port}/{source.name}"
-    extra = (f"makedepends=(git)\nsource=('src::git+{url}')\nsha256sums=(SKIP)\n"
-             "pkgver() {\n  cd src\n  echo r$(git rev-list --count HEAD)\n}\n")
+    url = f"git://{world.host}:{world.git_port}/{source.name}"
+    # As most of them are: named after the repository ("src" would be makepkg's own folder).
+    extra = (f"makedepends=(git)\nsource=('git+{url}')\nsha256sums=(SKIP)\n"
+             f"pkgver() {{\n  cd {source.name}\n"
+             "  echo r$(git rev-list --count HEAD)\n}\n")
     world.add(name, {"PKGBUILD": pkgbuild(name, "0", extra)})
 
 
@@ -293,13 +300,14 @@ def main():
             CASES[name]()
     finally:
         volumes = sh("docker", "volume", "ls", "--quiet", "--filter", "label=dev.vieter.role=sources").split()
-        # Only those of the benchmarks: their entries are on loopback.
+        # Only those of the benchmarks: their entries are on this machine's bridge.
         for volume in volumes:
             labels = json.loads(sh("docker", "volume", "inspect", "--format", "{{json .Labels}}", volume))
-            if labels.get("dev.vieter.entry", "").startswith("git://127.0.0.1:"):
+            if labels.get("dev.vieter.entry", "").startswith(f"git://{gateway()}:"):
                 sh("docker", "volume", "rm", volume)
         for image in (OLD_IMAGE, *sh("docker", "images", "--quiet", IMAGE_NAME).split()):
             subprocess.run(["docker", "rmi", "--force", image], capture_output=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
