@@ -308,7 +308,8 @@ impl FromStr for Patterns {
             Ok(glob) => Ok(glob.compile_matcher()),
             Err(e) => Err(format!("{word}: {}", e.kind())),
         });
-        globs.collect::<Result<_, _>>().map(Self)
+        let globs: Vec<GlobMatcher> = globs.collect::<Result<_, _>>()?;
+        if globs.is_empty() { Err("it contains no name".into()) } else { Ok(Self(globs)) }
     }
 }
 
