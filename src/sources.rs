@@ -96,7 +96,8 @@ async fn measure(images: &BuilderImages, names: Vec<String>) -> Result<Vec<Kept>
     let parse = |line: &str| {
         let mut words = line.split_whitespace();
         let number: usize = words.next()?.parse().ok()?;
-        let unused_for = Duration::from_secs(words.next()?.parse().ok()?);
+        // PKGBUILD code owns the marker, and may say that it was touched in the future.
+        let unused_for = Duration::from_secs(words.next()?.parse::<i64>().ok()?.max(0).unsigned_abs());
         let bytes = words.next()?.parse::<u64>().ok()?.saturating_mul(1024);
         Some(Kept { name: names.get(number)?.clone(), unused_for, bytes })
     };

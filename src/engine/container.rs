@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::models::{ContainerConfig, ContainerCreateBody, HostConfig, Mount, MountType, ResourcesUlimits};
+use bollard::models::{
+    ContainerConfig, ContainerCreateBody, HostConfig, Mount, MountType, MountVolumeOptions, ResourcesUlimits,
+};
 use bollard::query_parameters::{
     CommitContainerOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
     RemoveContainerOptionsBuilder,
@@ -12,6 +14,7 @@ use bollard::query_parameters::{
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
+use super::volume::source_labels;
 use super::{Engine, EngineError, failed, labels};
 
 /// What the processes of a container may use.
@@ -57,7 +60,7 @@ pub struct ContainerSpec {
     pub isolation: Isolation,
     /// The network, or Docker's default.
     pub network: Option<String>,
-    /// Named volumes and where they are mounted.
+    /// Named volumes of sources and where they are mounted.
     pub volumes: Vec<(String, String)>,
 }
 
@@ -181,6 +184,8 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         typ: Some(MountType::VOLUME),
         source: Some(name.clone()),
         target: Some(target.clone()),
+        // Another run may have removed it meanwhile; Docker makes it anew, and it is to be found again.
+        volume_options: Some(MountVolumeOptions { labels: Some(source_labels(None)), ..Default::default() }),
         ..Default::default()
     });
     HostConfig {

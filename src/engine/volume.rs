@@ -7,16 +7,20 @@ use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptions};
 
 use super::{Engine, EngineError, failed, labels};
 
+/// The labels of a volume of sources.
+pub(super) fn source_labels(entry: Option<&str>) -> HashMap<String, String> {
+    let role = (labels::ROLE.to_owned(), labels::SOURCES.to_owned());
+    let entry = entry.map(|entry| (labels::ENTRY.to_owned(), entry.to_owned()));
+    std::iter::once(role).chain(entry).collect()
+}
+
 impl Engine {
     /// Makes a volume of sources for an entry, unless it is there.
     ///
     /// # Errors
     /// When the daemon fails.
     pub async fn ensure_source_volume(&self, name: &str, entry: &str) -> Result<(), EngineError> {
-        let labels = HashMap::from([
-            (labels::ROLE.to_owned(), labels::SOURCES.to_owned()),
-            (labels::ENTRY.to_owned(), entry.to_owned()),
-        ]);
+        let labels = source_labels(Some(entry));
         let request =
             VolumeCreateRequest { name: Some(name.to_owned()), labels: Some(labels), ..Default::default() };
         let made = self.docker.create_volume(request).await;
