@@ -213,6 +213,31 @@ fn a_kept_image_is_brought_up_to_date_and_made_anew_in_the_end() {
     assert_eq!(images.builders(), [image.as_str()]);
 }
 
+/// A kept image is used as it is while it is young. A dependency that came to the mirror since is found all the same.
+#[test]
+fn what_the_images_databases_do_not_know_yet_is_looked_for_in_newer_ones() {
+    let (world, mut images, web) = (world(), Images::new(), Web::start());
+    let mount = format!("{}:/late", web.folder().display());
+    let add = |name: &str| {
+        let file = format!("{name}-1.0-1-any.pkg.tar.zst");
+        let package = archive(name, "1.0-1", "any", Compression::Zstd);
+        fs::write(web.folder().join(&file), package).expect("write a file");
+        format!("repo-add --quiet /late/late.db.tar.gz /late/{file}")
+    };
+    let (first, server) = (add("known"), web.url_from_container());
+    let section = format!("printf '[late]\\nSigLevel = Never\\nServer = {server}\\n' >> /etc/pacman.conf");
+    let base = images.derive(&["--volume", &mount], &format!("{first} && {section}"));
+    let user = Package::new("user").make_depends(&["newcomer"]);
+    world.packages(&[tiny("plain", "1.0", 1)]);
+    world.run(images.vieter(&world, &base)).assert_code(0);
+    docker(&["run", "--rm", "--volume", &mount, "--entrypoint", "sh", &base_image(), "-c", &add("newcomer")]);
+    world.packages(&[user]);
+    let finished = world.run(images.vieter(&world, &base));
+    finished.assert_code(0);
+    assert_eq!(ready(&finished).0, "used");
+    assert_eq!(world.report().with_result("published"), ["user"]);
+}
+
 #[test]
 fn two_runs_at_once_do_not_take_each_others_image() {
     let images = Images::new();

@@ -1,10 +1,16 @@
 //! The dependencies of a build: named by makepkg, checked name by name, installed by root's pacman.
 
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
 use super::StepResult;
 use super::check::server_failure;
 use super::session::{As, Session, engine_failure};
 use super::srcinfo::SourceInfo;
 use crate::outcome::{Failure, FailureKind};
+use crate::plan::relation::{Relation, is_newer};
+use crate::server::Database;
 
 /// The section of pacman.conf for the packages of the destination repository. Its own name, because the
 /// repository's may be one that the base image uses.
@@ -39,83 +45,128 @@ fn is_dependency(word: &str) -> bool {
         && version.chars().all(|c| c.is_ascii_graphic() && c != '/')
 }
 
+/// The destination repository's database, as it is and read.
+struct Own {
+    bytes: Bytes,
+    packages: Database,
+}
+
 impl Session<'_> {
     /// Installs what is not installed yet, from the destination repository and those of the image.
     pub async fn install(&self, directory: &str, dependencies: &[String]) -> StepResult<()> {
-        let missing = self.missing(directory, dependencies).await?;
+        if dependencies.is_empty() {
+            return Ok(());
+        }
+        let own = self.own_database().await?;
+        let missing = self.missing(directory, dependencies, own.as_ref().map(|own| &own.packages)).await?;
         if missing.is_empty() {
             return Ok(());
         }
-        self.offer_own_packages(&missing).await?;
-        if self.pacman_install(&missing).await? == 0 {
-            return Ok(());
+        self.put_database(own.as_ref()).await?;
+        let Err(failure) = self.resolve_and_install(&missing).await? else { return Ok(()) };
+        if self.record().lacks_dependencies && !self.task.suspects.is_empty() {
+            return Err(failure);
         }
-        // The image's databases may name files that the mirror does not have any more. They are only
-        // ever refreshed together with an upgrade of the whole system.
+        // The image's databases may be older than what is wanted, or name files that the mirror does not have any
+        // more. They are only ever refreshed together with an upgrade of the whole system.
         let upgrade = ["pacman", "-Syu", "--noconfirm"];
-        let code = self.run_command("pacman -Syu", As::Root, "/", &upgrade).await?;
-        let code = if code == 0 { self.pacman_install(&missing).await? } else { code };
-        if code == 0 {
-            return Ok(());
+        if self.run_command("pacman -Syu", As::Root, "/", &upgrade).await? != 0 {
+            return Err(failure);
         }
-        let message = format!("pacman cannot install {}: {}", missing.join(" "), self.last_words());
-        let failure = Failure::new(FailureKind::Dependency, message)
-            .hint("see whether the mirror of the base image can be reached from containers");
-        Err(self.explain(code, failure).await)
+        match self.resolve_and_install(&missing).await? {
+            Ok(()) => Ok(()),
+            Err(failure) => Err(self.explain(failure.exit_code.unwrap_or_default(), failure).await),
+        }
     }
 
-    /// Those dependencies that nothing installed satisfies (`pacman --deptest`).
-    async fn missing(&self, directory: &str, dependencies: &[String]) -> StepResult<Vec<String>> {
-        if dependencies.is_empty() {
-            return Ok(Vec::new());
-        }
+    /// The destination repository's database; none where nothing was ever published there.
+    async fn own_database(&self) -> StepResult<Option<Own>> {
+        let (repo, arch) = (&self.task.entry.repo, &self.workshop.engine.info.arch);
+        let Some(bytes) = self.workshop.server.database(repo, arch).await.map_err(server_failure)? else {
+            return Ok(None);
+        };
+        let packages = Database::parse(&bytes).await.map_err(|why| {
+            let message = format!("the database of {repo} cannot be read: {why}");
+            Failure::new(FailureKind::Server, message).hint("look at the package server's files")
+        })?;
+        Ok(Some(Own { bytes, packages }))
+    }
+
+    /// Those dependencies that nothing installed satisfies (`pacman --deptest`), and those of which the destination
+    /// repository has a newer version than the one that the image brought.
+    async fn missing(
+        &self,
+        directory: &str,
+        dependencies: &[String],
+        own: Option<&Database>,
+    ) -> StepResult<Vec<String>> {
         let mut command = vec!["pacman", "-T", "--"];
         command.extend(dependencies.iter().map(String::as_str));
         let (_, text) = self.ask_command("pacman -T", As::Builder, directory, &command).await?;
         // The build user's pacman answers, so its answer is not trusted to name anything else.
-        let lines = text.lines().filter(|line| dependencies.iter().any(|known| known == line));
-        Ok(lines.map(str::to_owned).collect())
+        let lacking = |wanted: &String| text.lines().any(|line| line == wanted);
+        let mut missing: Vec<String> = dependencies.iter().filter(|w| lacking(w)).cloned().collect();
+        let ours = dependencies.iter().filter(|wanted| !lacking(wanted)).filter_map(|wanted| {
+            let name = Relation::parse(wanted).name;
+            own?.find(name).map(|package| (wanted, name, package.version.as_str()))
+        });
+        let ours: Vec<_> = ours.collect();
+        if !ours.is_empty() {
+            let mut command = vec!["pacman", "-Q", "--"];
+            command.extend(ours.iter().map(|(_, name, _)| name));
+            let (_, text) = self.ask_command("pacman -Q", As::Builder, directory, &command).await?;
+            let installed: HashMap<&str, &str> =
+                text.lines().filter_map(|line| line.split_once(' ')).collect();
+            let newer = ours.into_iter().filter(|(_, name, version)| {
+                installed.get(name).is_some_and(|installed| is_newer(version, installed))
+            });
+            missing.extend(newer.map(|(wanted, _, _)| wanted.clone()));
+        }
+        Ok(missing)
     }
 
-    /// Lets the container's pacman resolve the dependencies with the destination repository's database
-    /// in place, and puts the files that it would take from there into its cache.
-    async fn offer_own_packages(&self, missing: &[String]) -> StepResult<()> {
-        let (repo, arch) = (&self.task.entry.repo, &self.workshop.engine.info.arch);
-        let server = &self.workshop.server;
-        let database = server.database(repo, arch).await.map_err(server_failure)?;
-        let section = match &database {
+    /// Puts the destination repository's database where the container's pacman finds it.
+    async fn put_database(&self, own: Option<&Own>) -> StepResult<()> {
+        let section = match own {
             Some(_) => format!("[{SECTION}]\nSigLevel = Never\nServer = file://{CACHE}\n\n"),
-            // Nothing was ever published there.
             None => String::new(),
         };
-        let container = self.container().await?;
-        let put = container.put("/", 0, async |tar| {
-            tar.file(CONFIG.trim_start_matches('/'), section.as_bytes()).await?;
-            match &database {
-                Some(bytes) => tar.file(format!("var/lib/pacman/sync/{SECTION}.db"), bytes).await,
+        let config = format!("{section}[options]\nInclude = /etc/pacman.conf\n");
+        let put = self.container().await?.put("/", 0, async |tar| {
+            tar.file(CONFIG.trim_start_matches('/'), config.as_bytes()).await?;
+            match own {
+                Some(own) => tar.file(format!("var/lib/pacman/sync/{SECTION}.db"), &own.bytes).await,
                 None => Ok(()),
             }
         });
-        put.await.map_err(engine_failure)?;
-        let script = format!(
-            "cat /etc/pacman.conf >> {CONFIG}\n\
-             exec pacman --config {CONFIG} -Sp --print-format '%r %l' --needed --noconfirm -- \"$@\""
-        );
-        let mut command = vec!["/bin/sh", "-c", &script, "sh"];
+        put.await.map_err(engine_failure)
+    }
+
+    /// One attempt: lets the container's pacman resolve the dependencies, puts the files that it would take from the
+    /// destination repository into its cache, and installs. The inner error is one that newer databases may mend.
+    async fn resolve_and_install(&self, missing: &[String]) -> StepResult<Result<(), Failure>> {
+        let mut command = vec!["pacman", "--config", CONFIG, "-Sp", "--print-format", "%r %l"];
+        command.extend(["--needed", "--noconfirm", "--"]);
         command.extend(missing.iter().map(String::as_str));
         let (code, text) = self.ask_command("pacman -Sp", As::Root, "/", &command).await?;
+        self.record().lacks_dependencies = code != 0;
         if code != 0 {
             let message = format!("the dependencies cannot be resolved: {}", self.last_words());
-            return Err(Failure::new(FailureKind::Dependency, message)
-                .hint("add what is missing to the list, or correct the PKGBUILD")
-                .exit_code(code));
+            let failure = Failure::new(FailureKind::Dependency, message)
+                .hint("add what is missing to the list, or correct the PKGBUILD");
+            return Ok(Err(failure.exit_code(code)));
         }
-        let own = text.lines().filter_map(|line| line.strip_prefix(&format!("{SECTION} ")));
-        let own: Vec<&str> = own
-            .filter_map(|address| address.rsplit('/').next())
-            .filter(|file| !file.is_empty() && !file.starts_with('.'))
-            .collect();
-        self.send_own_packages(&own).await
+        let own = text.lines().filter_map(|line| line.strip_prefix(SECTION)?.trim().rsplit('/').next());
+        let own: Vec<&str> = own.filter(|file| !file.is_empty() && !file.starts_with('.')).collect();
+        self.send_own_packages(&own).await?;
+        let code = self.pacman_install(missing).await?;
+        if code == 0 {
+            return Ok(Ok(()));
+        }
+        let message = format!("pacman cannot install {}: {}", missing.join(" "), self.last_words());
+        let failure = Failure::new(FailureKind::Dependency, message)
+            .hint("see whether the mirror of the base image can be reached from containers");
+        Ok(Err(failure.exit_code(code)))
     }
 
     async fn send_own_packages(&self, files: &[&str]) -> StepResult<()> {

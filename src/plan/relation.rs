@@ -51,9 +51,27 @@ impl<'a> Relation<'a> {
     }
 }
 
+/// Whether one full version is newer than another. What is no version is not newer than anything.
+pub fn is_newer(version: &str, than: &str) -> bool {
+    match (Version::from_str(version), Version::from_str(than)) {
+        (Ok(version), Ok(than)) => version > than,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Relation;
+    use super::{Relation, is_newer};
+
+    #[test]
+    fn newer_is_what_pacman_calls_newer() {
+        for (one, other) in
+            [("1:1.0-1", "2.0-9"), ("1.10-1", "1.9-1"), ("1.0-2", "1.0-1"), ("1.0-1", "1.0rc1-1")]
+        {
+            assert!(is_newer(one, other) && !is_newer(other, one), "{one} {other}");
+        }
+        assert!(!is_newer("1.0-1", "1.0-1") && !is_newer("rubbish/", "1.0-1"));
+    }
 
     fn satisfied(wanted: &str, name: &str, version: &str) -> bool {
         Relation::parse(wanted).is_satisfied_by(name, Some(version))
