@@ -8,14 +8,15 @@ use jiff::Timestamp;
 use tracing::Instrument as _;
 
 use crate::build::{Room, Task, Workshop};
+use crate::catalog::Fetches;
 use crate::config::{Config, ServerAddress};
-use crate::done::Done;
+use crate::done::{Course, Done};
 use crate::engine::{self, Engine, EngineError};
 use crate::event::{Event, Events};
 use crate::image::BuilderImages;
 use crate::lock::Lock;
 use crate::outcome::{Ending, EntryOutcome, RunError, RunErrorKind, RunOutcome, Verdict};
-use crate::plan::{Decision, Plan, Planned};
+use crate::plan::{Decision, Plan, Planned, Reason};
 use crate::server::directory::Directory;
 use crate::server::repo_add::RepoAdd;
 use crate::server::vieter::Vieter;
@@ -92,8 +93,10 @@ impl<'a> Run<'a> {
         }
         self.remove_left_overs(&engine).await;
         let workshop = self.workshop(engine, server).await?;
-        self.build_all(&workshop, total).await;
-        if let Err(error) = sources::prune(&workshop.engine, &workshop.images, &workshop.settings).await {
+        // Beside the builds, so that it is done also when this run is stopped; what they use is left alone.
+        let prune = sources::prune(&workshop.engine, &workshop.images, &workshop.settings);
+        let (pruned, ()) = tokio::join!(prune, self.build_all(&workshop, total));
+        if let Err(error) = pruned {
             self.events.warn(format!("{error}; kept sources are not pruned"));
         }
         Ok(())
@@ -163,6 +166,7 @@ impl<'a> Run<'a> {
         let images = work.instrument(span).await.map(Arc::new)?;
         let lifetime = self.config.build.run_timeout.limit().unwrap_or(REPO_ADD_LIFETIME);
         Ok(Workshop {
+            fetches: Fetches::new(self.config.server.http_attempts.0),
             repo_add: RepoAdd::new(Arc::clone(&images), lifetime),
             engine,
             images,
@@ -183,17 +187,9 @@ impl<'a> Run<'a> {
         loop {
             let next = self.progress().plan.front().cloned();
             let Some(planned) = next else { break };
-            let blocked = done.blocked_by(&planned, workshop).await;
-            let rebuilt = done.rebuilt_for(&planned, self.config.selection.rebuild_dependents.0);
-            let (decided, reason) = match (&planned.decision, rebuilt) {
-                (Decision::UpToDate, Some(reason)) => (true, reason.to_string()),
-                (decision, _) => (matches!(decision, Decision::Build(_)), decision.why()),
-            };
-            let outcome = match &planned.entry {
-                Some(_) if planned.decision.needs_container() && !blocked.is_empty() => {
-                    self.announced(outcome_of(&planned, Verdict::Blocked { by: blocked }))
-                }
-                Some(entry) if planned.decision.needs_container() || decided => {
+            let course = done.course(&planned, self.config.selection.rebuild_dependents.0);
+            let outcome = match (&planned.entry, course) {
+                (Some(entry), Some(Course { decided, reason })) => {
                     number += 1;
                     let task = Task {
                         entry: Arc::clone(entry),
@@ -201,8 +197,10 @@ impl<'a> Run<'a> {
                         number,
                         total: total.max(number),
                         reason,
+                        decided,
                         facts: planned.facts.clone().filter(|_| decided),
-                        fetched: planned.fetched.clone(),
+                        seen: planned.seen.clone(),
+                        suspects: done.suspects(&planned, workshop).await,
                     };
                     let (outcome, next) =
                         tokio::join!(workshop.build(&task, room.take()), self.prepare_next(workshop));
@@ -241,7 +239,7 @@ impl<'a> Run<'a> {
     /// The outcome of an entry that needs no container.
     fn conclude(&self, planned: &Planned) -> EntryOutcome {
         let verdict = match &planned.decision {
-            Decision::UpToDate => Verdict::UpToDate,
+            Decision::UpToDate | Decision::Build(Reason::DependencyRebuilt(_)) => Verdict::UpToDate,
             Decision::Skip(reason) => Verdict::Skipped { reason: reason.clone() },
             Decision::Failed(failure) => Verdict::Failed { failure: failure.clone() },
             Decision::Build(_) | Decision::LookInside(_) => Verdict::NotReached,

@@ -3,24 +3,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
 use futures_util::{StreamExt, stream};
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::build::server_failure;
 use crate::catalog::cache::{Folders, GitCache};
-use crate::catalog::git::{self, Fetched, PackageFiles};
-use crate::catalog::{Entry, GitUrl, Kind};
+use crate::catalog::git::{self, Fetched, PackageFiles, Seen};
+use crate::catalog::{self, Entry, GitUrl, Kind};
 use crate::config::Config;
 use crate::event::Events;
 use crate::outcome::Failure;
 use crate::plan::{self, Answer, Draft, Knowledge, Looked, Plan, Surveyed};
 use crate::server::{Database, List, PackageId, PackageServer};
 
-/// The longest that one look at a repository may take.
-const LIMIT: Duration = Duration::from_secs(600);
 /// How many questions the package server gets at once: Vieter servers are known to drop connections under load.
 const QUESTIONS: usize = 4;
 
@@ -74,11 +70,7 @@ impl<'a> Surveyor<'a> {
     async fn look(&self, list: List) -> Vec<Surveyed> {
         let mut surveyed: Vec<Surveyed> = list
             .into_iter()
-            .map(|element| Surveyed {
-                entry: element.map(Arc::new),
-                looked: Looked::NotForArch,
-                fetched: None,
-            })
+            .map(|element| Surveyed { entry: element.map(Arc::new), looked: Looked::NotForArch, seen: None })
             .collect();
         let sources = sources(&surveyed, self.arch);
         let mut looks = stream::iter(sources)
@@ -89,11 +81,11 @@ impl<'a> Surveyor<'a> {
             .buffer_unordered(self.at_once());
         while let Some((source, found)) = looks.next().await {
             match found {
-                Ok((folders, fetched)) => {
+                Ok((folders, seen)) => {
                     for (number, folder) in source.entries {
                         let files = folders.get(&folder).cloned().unwrap_or_default();
                         surveyed[number].looked = self.know(&files, &folder);
-                        surveyed[number].fetched.clone_from(&fetched);
+                        surveyed[number].seen = Some(seen.clone());
                     }
                 }
                 Err(failure) => {
@@ -114,38 +106,40 @@ impl<'a> Surveyor<'a> {
     }
 
     /// The files of all folders of a source: from the cache when its tip is where it was, else fetched.
-    async fn look_at(&self, source: &Source) -> Result<(Folders, Option<Arc<Fetched>>), Failure> {
+    async fn look_at(&self, source: &Source) -> Result<(Folders, Seen), Failure> {
         let _polite = self.turn(source.url.host()).await;
-        let look = || async {
-            match source.kind {
-                Kind::Git => self.look_at_git(source).await,
-                Kind::Url => {
-                    let fetched = crate::catalog::download(&source.url, LIMIT).await?;
-                    let pkgbuild = std::fs::read(fetched.tree(&source.url).await?.join("PKGBUILD")).ok();
-                    let files = PackageFiles { pkgbuild, srcinfo: None };
-                    let folders = source.entries.iter().map(|(_, folder)| (folder.clone(), files.clone()));
-                    Ok((folders.collect(), Some(Arc::new(fetched))))
-                }
+        match source.kind {
+            Kind::Git => self.look_at_git(source).await,
+            Kind::Url => {
+                let fetched = self.fetch(source).await?;
+                let pkgbuild = std::fs::read(fetched.tree(&source.url).await?.join("PKGBUILD")).ok();
+                let files = PackageFiles { pkgbuild, srcinfo: None };
+                let folders = source.entries.iter().map(|(_, folder)| (folder.clone(), files.clone()));
+                Ok((folders.collect(), seen(fetched)))
             }
-        };
-        let again = ExponentialBuilder::default()
-            .with_jitter()
-            .with_min_delay(Duration::from_millis(500))
-            .with_max_times(self.config.server.http_attempts.0 as usize - 1);
-        look.retry(again).when(|failure: &Failure| git::is_transient(failure)).await
+        }
     }
 
-    async fn look_at_git(&self, source: &Source) -> Result<(Folders, Option<Arc<Fetched>>), Failure> {
+    async fn fetch(&self, source: &Source) -> Result<Fetched, Failure> {
+        catalog::fetch(source.kind, &source.url, source.branch.as_deref(), self.attempts()).await
+    }
+
+    fn attempts(&self) -> u32 {
+        self.config.server.http_attempts.0
+    }
+
+    async fn look_at_git(&self, source: &Source) -> Result<(Folders, Seen), Failure> {
         let (url, branch) = (&source.url, source.branch.as_deref());
         if let Some(cache) = &self.cache {
-            let tip = git::tip(url, branch, LIMIT).await?;
+            let tip =
+                catalog::patiently(self.attempts(), || git::tip(url, branch, catalog::FETCH_LIMIT)).await?;
             let known = cache.load(url, branch, &tip);
             let complete = |folders: &Folders| source.entries.iter().all(|(_, f)| folders.contains_key(f));
             if let Some(folders) = known.filter(complete) {
-                return Ok((folders, None));
+                return Ok((folders, Seen { commit: tip, fetched: None }));
             }
         }
-        let fetched = git::fetch(url, branch, LIMIT).await?;
+        let fetched = self.fetch(source).await?;
         let names: Vec<&str> = source.entries.iter().map(|(_, folder)| folder.as_str()).collect();
         let files = fetched.read(url, &names).await?;
         let folders: Folders = names.iter().map(|&name| name.to_owned()).zip(files).collect();
@@ -154,7 +148,7 @@ impl<'a> Surveyor<'a> {
         {
             tracing::debug!(%error, "the cache cannot be written");
         }
-        Ok((folders, Some(Arc::new(fetched))))
+        Ok((folders, seen(fetched)))
     }
 
     /// Waits until the host is not asked too much. Local paths are no host.
@@ -219,6 +213,10 @@ impl Databases<'_> {
         };
         cell.get_or_try_init(|| async { read.await.ok_or(()) }).await.ok().cloned()
     }
+}
+
+fn seen(fetched: Fetched) -> Seen {
+    Seen { commit: fetched.commit.clone(), fetched: Some(Arc::new(fetched)) }
 }
 
 /// Groups the entries for an architecture by repository and branch.

@@ -62,8 +62,8 @@ impl Session<'_> {
     /// decided, nobody is asked.
     pub async fn check_step(&self, directory: &str) -> StepResult<Checked> {
         let arch = &self.workshop.engine.info.arch;
-        let info = match &self.task.facts {
-            Some(facts) => SourceInfo::from_facts(facts, arch),
+        let info = match self.facts() {
+            Some(facts) => SourceInfo::from_facts(&facts, arch),
             None => match self.read_inside(directory).await {
                 Some(facts) => SourceInfo::from_facts(&facts, arch),
                 None => self.source_info(directory).await?,
@@ -80,7 +80,7 @@ impl Session<'_> {
             let reason = format!("its PKGBUILD is not for {arch}");
             return Ok(Checked::Enough(Verdict::Skipped { reason }));
         }
-        let decided = self.task.facts.is_some() || self.workshop.selection.force.applies_to(pkgbase);
+        let decided = self.task.decided || self.workshop.selection.force.applies_to(pkgbase);
         if !decided && self.server_has_all(&info.packages).await? {
             return Ok(Checked::Enough(Verdict::UpToDate));
         }

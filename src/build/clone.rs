@@ -3,19 +3,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::StepResult;
 use super::makepkg;
 use super::session::{As, Session, engine_failure};
-use crate::catalog::{Kind, git};
+use crate::catalog::git;
 use crate::engine::TarSender;
 use crate::image::{BUILD_HOME, SOURCES};
 use crate::outcome::{Failure, FailureKind};
 use crate::sources::MARKER;
-
-/// The longest that a clone may take: a packaging repository is small.
-const LIMIT: Duration = Duration::from_secs(600);
 
 impl Session<'_> {
     /// Returns the folder of the PKGBUILD in the container.
@@ -67,13 +63,17 @@ impl Session<'_> {
         Err(Failure::new(FailureKind::Clone, message).hint("correct the keys").exit_code(code))
     }
 
+    /// The files that the plan has seen, or the newest. Where the branch has moved since, nothing is certain any more.
     async fn fetch(&self) -> StepResult<Arc<git::Fetched>> {
-        let entry = &self.task.entry;
-        match (&self.task.fetched, entry.kind) {
-            (Some(fetched), _) => Ok(Arc::clone(fetched)),
-            (None, Kind::Git) => git::fetch(&entry.url, entry.branch.as_deref(), LIMIT).await.map(Arc::new),
-            (None, Kind::Url) => crate::catalog::download(&entry.url, LIMIT).await.map(Arc::new),
+        let seen = self.task.seen.as_ref();
+        if let Some(fetched) = seen.and_then(|seen| seen.fetched.as_ref()) {
+            return Ok(Arc::clone(fetched));
         }
+        let fetched = self.workshop.fetches.of(&self.task.entry).await?;
+        if seen.is_none_or(|seen| seen.commit != fetched.commit) {
+            self.record().facts = None;
+        }
+        Ok(fetched)
     }
 }
 

@@ -24,9 +24,9 @@ pub use archive::{ArchiveFacts, inspect};
 pub use makepkg::parse_package_file;
 pub use room::Room;
 
-use crate::catalog::Entry;
-use crate::catalog::git::Fetched;
+use crate::catalog::git::Seen;
 use crate::catalog::pkgbuild::Facts;
+use crate::catalog::{Entry, Fetches};
 use crate::config::{Build as Settings, Selection};
 use crate::engine::Engine;
 use crate::event::{Event, Events};
@@ -49,6 +49,8 @@ pub struct Workshop {
     pub images: Arc<BuilderImages>,
     /// Where packages are looked up and published.
     pub server: Arc<PackageServer>,
+    /// What is fetched with Git.
+    pub fetches: Fetches,
     /// Adds packages to a static repository.
     pub repo_add: RepoAdd,
     /// The network of the build containers, or Docker's default.
@@ -75,11 +77,14 @@ pub struct Task {
     pub total: usize,
     /// Why it is built or looked into.
     pub reason: String,
-    /// What it makes, where that is certain and it is decided that it is built; else the steps up to the
-    /// check decide.
+    /// Whether it is built whatever the package server has; else the steps up to the check decide.
+    pub decided: bool,
+    /// What it makes, where that is certain.
     pub facts: Option<Arc<Facts>>,
-    /// Its files, where they were fetched already.
-    pub fetched: Option<Arc<Fetched>>,
+    /// The tip of its branch, as the plan saw it.
+    pub seen: Option<Seen>,
+    /// Entries that it needs and that failed: if its dependencies cannot be had, that is why.
+    pub suspects: Vec<String>,
 }
 
 impl Workshop {
@@ -94,7 +99,7 @@ impl Workshop {
                 &tracing::Span::current(),
                 &task.entry.url.to_string(),
                 task.entry.branch.as_deref(),
-                task.fetched.as_ref().map(|fetched| fetched.commit.as_str()),
+                task.seen.as_ref().map(|seen| seen.commit.as_str()),
             );
             let name = task.pkgbase.clone().unwrap_or_else(|| entry.clone());
             let log = log_path(task.number, task.total, &name);
@@ -114,6 +119,9 @@ impl Workshop {
             let (record, server_log) = session.into_parts();
             let verdict = match result {
                 Ok(verdict) => verdict,
+                Err(_) if record.lacks_dependencies && !task.suspects.is_empty() => {
+                    Verdict::Blocked { by: task.suspects.clone() }
+                }
                 Err(failure) => {
                     let failure = match record.current_step {
                         Some(step) => failure.at(step),

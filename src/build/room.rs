@@ -34,8 +34,8 @@ impl Room {
 
 impl Workshop {
     /// Starts a container for an entry that is not due yet. Trouble is nobody's yet: the entry itself will have it.
-    pub async fn prepare(&self, entry: &Entry, is_decided: bool) -> Option<Room> {
-        let sources = self.sources_of(entry, is_decided);
+    pub async fn prepare(&self, entry: &Entry, is_certain: bool) -> Option<Room> {
+        let sources = self.sources_of(entry, is_certain);
         let limit = self.settings.build_timeout.limit().unwrap_or(ONE_DAY);
         let started = self.start(entry, sources.clone(), limit).await;
         let container = started.inspect_err(|error| tracing::debug!(%error, "no container ahead")).ok()?;
@@ -58,10 +58,10 @@ impl Workshop {
         self.images.start(spec).await
     }
 
-    /// The volume that keeps the sources of an entry: where it is not decided what to do, they are needed every
-    /// night, only to see whether there is something new.
-    pub(super) fn sources_of(&self, entry: &Entry, is_decided: bool) -> Option<String> {
-        let keeps = !is_decided && self.settings.source_cache.limit().is_some();
+    /// The volume that keeps the sources of an entry: where its version is not certain, they are
+    /// needed every night, only to see whether there is something new.
+    pub(super) fn sources_of(&self, entry: &Entry, is_certain: bool) -> Option<String> {
+        let keeps = !is_certain && self.settings.source_cache.limit().is_some();
         keeps.then(|| sources::volume_name(entry))
     }
 

@@ -1,6 +1,6 @@
 //! One entry on its way through the five steps: what is known so far, and how commands are run for it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::OnceCell;
@@ -11,6 +11,7 @@ use super::log::{Budget, Fate, printable};
 use super::room::Room;
 use super::server_log::ServerLog;
 use super::{CurrentStep, StepResult, Task, Workshop};
+use crate::catalog::pkgbuild::Facts;
 use crate::engine::{Container, EngineError, Exec};
 use crate::event::Event;
 use crate::image::BUILD_HOME;
@@ -25,6 +26,10 @@ pub(super) struct Record {
     pub published: Vec<Published>,
     pub steps: Vec<StepRecord>,
     pub current_step: CurrentStep,
+    /// What it makes, as long as that is certain.
+    pub facts: Option<Arc<Facts>>,
+    /// Whether pacman did not find what the build needs.
+    pub lacks_dependencies: bool,
 }
 
 /// Whom a command in the container runs as.
@@ -59,7 +64,7 @@ impl<'a> Session<'a> {
             container: OnceCell::new_with(container),
             sources,
             span: tracing::Span::current(),
-            record: Mutex::default(),
+            record: Mutex::new(Record { facts: task.facts.clone(), ..Record::default() }),
             log: Mutex::new(Budget::new(workshop.settings.log_limit.limit())),
             server_log: ServerLog::begin(workshop, task),
         }
@@ -68,7 +73,7 @@ impl<'a> Session<'a> {
     /// Goes through the steps, as far as they are needed.
     pub async fn run(&self) -> StepResult<Verdict> {
         let directory = self.step(Step::Clone, self.clone_step()).await?;
-        if self.task.facts.is_none() {
+        if self.facts().is_none() {
             self.step(Step::Version, self.version_step(&directory)).await?;
         }
         let promises = match self.step(Step::Check, self.check_step(&directory)).await? {
@@ -89,6 +94,11 @@ impl<'a> Session<'a> {
 
     pub fn into_parts(self) -> (Record, Option<ServerLog>) {
         (self.record.into_inner().unwrap_or_else(PoisonError::into_inner), self.server_log)
+    }
+
+    /// What the entry makes, where that is certain.
+    pub fn facts(&self) -> Option<Arc<Facts>> {
+        self.record().facts.clone()
     }
 
     pub fn record(&self) -> MutexGuard<'_, Record> {

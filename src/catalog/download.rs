@@ -12,7 +12,7 @@ use crate::outcome::{Failure, FailureKind};
 ///
 /// # Errors
 /// When it cannot be had, or is too large.
-pub async fn download(url: &GitUrl, limit: Duration) -> Result<Fetched, Failure> {
+pub(super) async fn download(url: &GitUrl, limit: Duration) -> Result<Fetched, Failure> {
     let failed = |why: String| {
         let message = format!("cannot download {url}: {}", url.redact(&why));
         Failure::new(FailureKind::Clone, message).hint("check the entry's url")

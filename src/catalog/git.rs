@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,15 @@ pub struct Fetched {
     /// The commit's id.
     pub commit: String,
     populated: OnceCell<()>,
+}
+
+/// The tip of a branch at the time of a look.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The commit's id.
+    pub commit: String,
+    /// Its files, where they had to be fetched.
+    pub fetched: Option<Arc<Fetched>>,
 }
 
 /// The two files of a package that are read as data, where they are there and not too large.

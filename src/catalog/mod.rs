@@ -3,10 +3,11 @@
 pub mod cache;
 mod download;
 mod entry;
+mod fetch;
 pub mod git;
 mod list;
 pub mod pkgbuild;
 
-pub use download::download;
 pub use entry::{BadEntry, Entry, GitUrl, Kind, is_package_name, is_repo_name};
+pub use fetch::{Fetches, LIMIT as FETCH_LIMIT, fetch, patiently};
 pub use list::{parse_file, parse_repos, parse_targets};

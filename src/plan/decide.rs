@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::graph::{self, Makes, Needs, Node};
 use super::knowledge::{Knowledge, packages};
-use super::{Decision, Need, Plan, Planned, Reason, shard};
-use crate::catalog::git::Fetched;
+use super::{Decision, Need, Plan, Planned, Reason, conflict, shard};
+use crate::catalog::git::Seen;
 use crate::catalog::{BadEntry, Entry};
 use crate::config::Selection;
 use crate::outcome::{Failure, FailureKind};
@@ -30,12 +30,13 @@ pub struct Surveyed {
     pub entry: Result<Arc<Entry>, BadEntry>,
     /// What was seen.
     pub looked: Looked,
-    /// The files, where they were fetched.
-    pub fetched: Option<Arc<Fetched>>,
+    /// The tip of its branch.
+    pub seen: Option<Seen>,
 }
 
 impl Surveyed {
-    fn name(&self) -> String {
+    /// What it is called in the list.
+    pub(super) fn name(&self) -> String {
         match &self.entry {
             Ok(entry) => entry.to_string(),
             Err(bad) => bad.name.clone(),
@@ -49,20 +50,36 @@ impl Surveyed {
         }
     }
 
-    /// What it makes and needs. Of one that cannot be looked at only a guess: AUR repositories are called
-    /// like their package base.
-    fn node(&self) -> Node {
-        match (&self.looked, &self.entry) {
-            (Looked::Known(knowledge), _) => knowledge.node(),
-            (Looked::Failed(_), Ok(entry)) => {
-                let address = entry.path.clone().unwrap_or_else(|| entry.url.to_string());
-                let last = address.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-                let name = last.trim_end_matches(".git").to_owned();
-                Node { makes: vec![Makes { name, ..Makes::default() }], requires: Vec::new() }
+    /// The names of its packages, where they are certain.
+    pub(super) fn certain_names(&self) -> Vec<String> {
+        match &self.looked {
+            Looked::Known(knowledge) if knowledge.certain_pkgbase().is_some() => {
+                knowledge.node().makes.into_iter().map(|made| made.name).collect()
             }
-            _ => Node::default(),
+            _ => Vec::new(),
         }
     }
+
+    /// What it makes and needs. Of one that cannot be looked at only a guess.
+    fn node(&self) -> Node {
+        let Ok(entry) = &self.entry else { return Node::default() };
+        let node = match &self.looked {
+            Looked::Known(knowledge) => knowledge.node(),
+            Looked::Failed(_) => {
+                let makes = Makes { name: guessed_name(entry), ..Makes::default() };
+                Node { makes: vec![makes], ..Node::default() }
+            }
+            Looked::NotForArch => Node::default(),
+        };
+        Node { repo: entry.repo.clone(), ..node }
+    }
+}
+
+/// The package base of an entry that cannot be looked at: AUR repositories, and folders, are called like theirs.
+fn guessed_name(entry: &Entry) -> String {
+    let address = entry.path.clone().unwrap_or_else(|| entry.url.to_string());
+    let last = address.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    last.trim_end_matches(".git").to_owned()
 }
 
 /// A plan that still lacks the package server's answers.
@@ -81,13 +98,18 @@ pub fn draft(surveyed: Vec<Surveyed>, selection: &Selection, arch: &str) -> Draf
     let names: Vec<String> = surveyed.iter().map(Surveyed::name).collect();
     let shards =
         selection.shard.map(|ours| (ours, shard::divide(&graph::components(&needs), &names, ours.count)));
-    let decisions = surveyed.iter().enumerate().map(|(number, surveyed)| {
-        if let Some((ours, shards)) = &shards
-            && shards[number] != ours.index
-        {
-            return Some(Decision::Skip(shard::elsewhere(shards[number], *ours)));
+    let alone: Vec<Option<Decision>> = surveyed.iter().map(|s| decide_alone(s, selection, arch)).collect();
+    let skipped = |number: usize| matches!(alone[number], Some(Decision::Skip(_)));
+    let conflicts = conflict::find(&surveyed, skipped);
+    let decisions = alone.into_iter().zip(conflicts).enumerate().map(|(number, (alone, conflict))| {
+        // What cannot be looked at is not known well enough to be left to another shard: all of them tell it.
+        let is_known = !matches!(surveyed[number].looked, Looked::Failed(_));
+        match &shards {
+            Some((ours, shards)) if is_known && shards[number] != ours.index => {
+                Some(Decision::Skip(shard::elsewhere(shards[number], *ours)))
+            }
+            _ => conflict.or(alone),
         }
-        decide_alone(surveyed, selection, arch)
     });
     let decisions = decisions.collect();
     Draft { surveyed, decisions, needs, arch: arch.to_owned() }
@@ -102,10 +124,15 @@ fn decide_alone(surveyed: &Surveyed, selection: &Selection, arch: &str) -> Optio
             return Some(Decision::Failed(failure));
         }
         (_, Looked::NotForArch) => return Some(Decision::Skip(format!("not for {arch}"))),
-        (_, Looked::Failed(failure)) => return Some(Decision::Failed(failure.clone())),
+        (Ok(entry), Looked::Failed(failure)) => {
+            // Nothing would be built of it, so a guess is good enough to silence a dead repository.
+            let unwanted = unwanted(selection, &guessed_name(entry));
+            return Some(unwanted.map_or_else(|| Decision::Failed(failure.clone()), Decision::Skip));
+        }
         (_, Looked::Known(knowledge)) => knowledge,
     };
-    let pkgbase = knowledge.pkgbase();
+    // Where the name is a guess, a look inside comes first.
+    let pkgbase = knowledge.certain_pkgbase();
     if let Some(reason) = pkgbase.and_then(|pkgbase| unwanted(selection, pkgbase)) {
         return Some(Decision::Skip(reason));
     }
@@ -191,7 +218,7 @@ pub fn complete(
                 decision,
                 needs: needs.collect(),
                 entry: surveyed.entry.ok(),
-                fetched: surveyed.fetched,
+                seen: surveyed.seen,
             }
         })
         .collect();

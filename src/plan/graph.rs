@@ -24,6 +24,8 @@ pub struct Makes {
 /// One entry, as far as order is concerned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Node {
+    /// The pacman repository that it publishes to, the only one of the list's that its build can install from.
+    pub repo: String,
     /// The packages that it makes.
     pub makes: Vec<Makes>,
     /// What its build needs to be installed.
@@ -42,19 +44,19 @@ pub fn needs(nodes: &[Node]) -> Needs {
 
 struct Index<'a> {
     nodes: &'a [Node],
-    /// Who makes or provides a name: entry and package.
-    makers: HashMap<&'a str, Vec<(usize, usize)>>,
+    /// Who makes or provides a name in a repository: entry and package.
+    makers: HashMap<(&'a str, &'a str), Vec<(usize, usize)>>,
 }
 
 impl<'a> Index<'a> {
     fn new(nodes: &'a [Node]) -> Self {
-        let mut makers: HashMap<&str, Vec<(usize, usize)>> = HashMap::new();
+        let mut makers: HashMap<(&str, &str), Vec<(usize, usize)>> = HashMap::new();
         for (entry, node) in nodes.iter().enumerate() {
             for (package, made) in node.makes.iter().enumerate() {
-                makers.entry(&made.name).or_default().push((entry, package));
+                makers.entry((&node.repo, &made.name)).or_default().push((entry, package));
                 for provision in &made.provides {
                     let name = provision.split('=').next().unwrap_or(provision);
-                    makers.entry(name).or_default().push((entry, package));
+                    makers.entry((&node.repo, name)).or_default().push((entry, package));
                 }
             }
         }
@@ -62,6 +64,7 @@ impl<'a> Index<'a> {
     }
 
     fn needs_of(&self, node: usize) -> BTreeMap<usize, BTreeSet<String>> {
+        let repo = self.nodes[node].repo.as_str();
         let mut found: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
         let mut seen = BTreeSet::new();
         let mut open: Vec<&str> = self.nodes[node].requires.iter().map(String::as_str).collect();
@@ -70,7 +73,7 @@ impl<'a> Index<'a> {
                 continue;
             }
             let relation = Relation::parse(wanted);
-            for &(entry, package) in self.makers.get(relation.name).into_iter().flatten() {
+            for &(entry, package) in self.makers.get(&(repo, relation.name)).into_iter().flatten() {
                 let made = &self.nodes[entry].makes[package];
                 let satisfied = relation.is_satisfied_by(&made.name, made.version.as_deref())
                     || made.provides.iter().any(|p| relation.is_satisfied_by_provision(p));

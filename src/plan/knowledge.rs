@@ -1,7 +1,7 @@
 //! What the files of an entry say, and whether that is certain.
 
 use super::graph::{Makes, Node};
-use crate::catalog::pkgbuild::{self, Facts, Reading};
+use crate::catalog::pkgbuild::{self, Facts, Hints, Reading};
 use crate::server::PackageId;
 
 /// What is known of an entry before anything is run.
@@ -15,6 +15,8 @@ pub enum Knowledge {
         why: String,
         /// The package base, where it can be made out.
         pkgbase: Option<String>,
+        /// Whether package base and names are certain all the same.
+        names_are_certain: bool,
         /// Packages and dependencies, as far as they can be made out.
         node: Node,
     },
@@ -27,16 +29,16 @@ impl Knowledge {
         let srcinfo = srcinfo.map(|text| pkgbuild::read_srcinfo(text, arch));
         match (&reading, srcinfo) {
             (Reading::Certain(certain), _) if certain.has_pkgver_function => {
-                Self::doubtful(&reading, "it has a pkgver() function")
+                Self::doubtful(&reading, None, "it has a pkgver() function")
             }
             (Reading::Certain(certain), None) => Self::Certain(certain.facts.clone()),
             (_, Some(Ok(facts))) => match pkgbuild::agrees(&facts, &reading) {
                 Ok(()) => Self::Certain(facts),
-                Err(disagreement) => Self::doubtful(&reading, disagreement.to_string()),
+                Err(disagreement) => Self::doubtful(&reading, Some(&facts), disagreement.to_string()),
             },
-            (_, Some(Err(error))) => Self::doubtful(&reading, error.to_string()),
+            (_, Some(Err(error))) => Self::doubtful(&reading, None, error.to_string()),
             (Reading::Declined(declined), None) => {
-                Self::doubtful(&reading, format!("PKGBUILD, {}", declined.reason))
+                Self::doubtful(&reading, None, format!("PKGBUILD, {}", declined.reason))
             }
         }
         .checked(arch)
@@ -50,35 +52,41 @@ impl Knowledge {
             Self::Certain(facts)
                 if for_arch(&facts.arch) && !facts.packages.iter().all(|p| for_arch(&p.arch)) =>
             {
-                let why = format!("some of its packages are not for {arch}");
-                Self::Doubtful { why, pkgbase: Some(facts.pkgbase.clone()), node: node(&facts, false) }
+                Self::Doubtful {
+                    why: format!("some of its packages are not for {arch}"),
+                    pkgbase: Some(facts.pkgbase.clone()),
+                    names_are_certain: true,
+                    node: node(&facts, false),
+                }
             }
             other => other,
         }
     }
 
-    fn doubtful(reading: &Reading, why: impl Into<String>) -> Self {
+    /// What is known when something is in doubt. A `.SRCINFO` that cannot be relied on is good enough for the order.
+    fn doubtful(reading: &Reading, srcinfo: Option<&Facts>, why: impl Into<String>) -> Self {
         let why = why.into();
         match reading {
             Reading::Certain(certain) => Self::Doubtful {
                 why,
                 pkgbase: Some(certain.facts.pkgbase.clone()),
+                names_are_certain: true,
                 node: node(&certain.facts, !certain.has_pkgver_function),
             },
             Reading::Declined(declined) => {
-                let hints = &declined.hints;
-                let makes = hints.names.iter().map(|name| Makes {
-                    name: name.clone(),
-                    version: None,
-                    provides: hints.provides.clone(),
-                    depends: hints.depends.clone(),
-                });
-                let requires = [&hints.depends, &hints.makedepends, &hints.checkdepends];
-                let node = Node {
-                    makes: makes.collect(),
-                    requires: requires.into_iter().flatten().cloned().collect(),
-                };
-                Self::Doubtful { why, pkgbase: hints.pkgbase.clone(), node }
+                let identity = declined.identity.as_ref().map(|identity| identity.pkgbase.clone());
+                let mut known = hinted(&declined.hints);
+                if let Some(facts) = srcinfo {
+                    let stated = node(facts, false);
+                    known.makes.extend(stated.makes);
+                    known.requires.extend(stated.requires);
+                }
+                Self::Doubtful {
+                    why,
+                    names_are_certain: identity.is_some(),
+                    pkgbase: identity.or_else(|| declined.hints.pkgbase.clone()),
+                    node: known,
+                }
             }
         }
     }
@@ -88,6 +96,14 @@ impl Knowledge {
         match self {
             Self::Certain(facts) => Some(&facts.pkgbase),
             Self::Doubtful { pkgbase, .. } => pkgbase.as_deref(),
+        }
+    }
+
+    /// The package base, where it is known: what the user selects by name rests on it.
+    pub fn certain_pkgbase(&self) -> Option<&str> {
+        match self {
+            Self::Doubtful { names_are_certain: false, .. } => None,
+            _ => self.pkgbase(),
         }
     }
 
@@ -110,6 +126,22 @@ pub fn of_current(pkgbuild: &[u8], arch: &str) -> Option<Facts> {
     }
 }
 
+/// What a PKGBUILD makes and needs, as far as it could be made out.
+fn hinted(hints: &Hints) -> Node {
+    let makes = hints.names.iter().map(|name| Makes {
+        name: name.clone(),
+        version: None,
+        provides: hints.provides.clone(),
+        depends: hints.depends.clone(),
+    });
+    let requires = [&hints.depends, &hints.makedepends, &hints.checkdepends];
+    Node {
+        makes: makes.collect(),
+        requires: requires.into_iter().flatten().cloned().collect(),
+        ..Node::default()
+    }
+}
+
 fn node(facts: &Facts, version_is_certain: bool) -> Node {
     let version = version_is_certain.then(|| facts.full_version());
     let makes = facts.packages.iter().map(|package| Makes {
@@ -119,7 +151,11 @@ fn node(facts: &Facts, version_is_certain: bool) -> Node {
         depends: package.depends.clone(),
     });
     let requires = [&facts.depends, &facts.makedepends, &facts.checkdepends];
-    Node { makes: makes.collect(), requires: requires.into_iter().flatten().cloned().collect() }
+    Node {
+        makes: makes.collect(),
+        requires: requires.into_iter().flatten().cloned().collect(),
+        ..Node::default()
+    }
 }
 
 /// The packages that the facts promise on an architecture.

@@ -1,5 +1,6 @@
 //! What to do with each entry, and in which order. Pure: everything that was looked at is an argument.
 
+mod conflict;
 mod decide;
 pub mod graph;
 pub mod knowledge;
@@ -10,7 +11,7 @@ mod show;
 use std::sync::Arc;
 
 use crate::catalog::Entry;
-use crate::catalog::git::Fetched;
+use crate::catalog::git::Seen;
 use crate::catalog::pkgbuild::Facts;
 use crate::outcome::Failure;
 
@@ -116,8 +117,8 @@ pub struct Planned {
     pub decision: Decision,
     /// Entries that must be done with before.
     pub needs: Vec<Need>,
-    /// The files, where they were fetched.
-    pub fetched: Option<Arc<Fetched>>,
+    /// The tip of its branch, as the plan saw it.
+    pub seen: Option<Seen>,
 }
 
 impl Planned {

@@ -13,7 +13,7 @@ use crate::server::{Database, DatabasePackage};
 
 fn node(name: &str, requires: &[&str]) -> Node {
     let makes = Makes { name: name.into(), version: Some("1-1".into()), ..Makes::default() };
-    Node { makes: vec![makes], requires: requires.iter().map(|&r| r.into()).collect() }
+    Node { makes: vec![makes], requires: requires.iter().map(|&r| r.into()).collect(), ..Node::default() }
 }
 
 fn sequence(nodes: &[Node]) -> Vec<String> {
@@ -152,7 +152,7 @@ fn surveyed(name: &str, pkgbuild: &str) -> Surveyed {
     let list = format!(r#"[{{"url": "https://git.example/{name}.git", "repo": "r"}}]"#);
     let entry = parse_file(&list).expect("a list").remove(0).expect("an entry");
     let knowledge = Knowledge::of(pkgbuild.as_bytes(), None, "x86_64");
-    Surveyed { entry: Ok(Arc::new(entry)), looked: Looked::Known(knowledge), fetched: None }
+    Surveyed { entry: Ok(Arc::new(entry)), looked: Looked::Known(knowledge), seen: None }
 }
 
 fn plain(name: &str, rest: &str) -> Surveyed {
@@ -223,6 +223,91 @@ fn the_user_selects_and_forces() {
     );
     assert_eq!(decision(plain("a", ""), &has, &selection(&[("VIETER_FORCE", "true")])), "build: forced");
     assert_eq!(decision(plain("a", ""), &has, &selection(&[("VIETER_FORCE", "b")])), "up_to_date");
+}
+
+/// Where the package base is a guess, it is not what the user selects by.
+#[test]
+fn a_guessed_name_skips_nothing() {
+    let text = "pkgbase=foo\n[[ $x == y ]] && pkgbase=foo-x\npkgname=(foo-cli foo-gui)\npkgver=1\npkgrel=1\narch=(any)\n\
+                package_foo-cli() { :; }\npackage_foo-gui() { :; }\n";
+    for (name, value) in [("VIETER_ONLY", "foo"), ("VIETER_IGNORE", "*-cli")] {
+        let decision = decision(surveyed("foo", text), &[], &selection(&[(name, value)]));
+        assert!(decision.starts_with("look_inside: "), "{name}={value}: {decision}");
+    }
+}
+
+fn dead(name: &str) -> Surveyed {
+    let failure = crate::outcome::Failure::new(crate::outcome::FailureKind::Clone, "it is gone");
+    Surveyed { looked: Looked::Failed(failure), ..plain(name, "") }
+}
+
+#[test]
+fn a_dead_repository_can_be_ignored_and_is_nobody_else_s_trouble() {
+    assert_eq!(decision(dead("a"), &[], &selection(&[])), "failed: it is gone");
+    assert_eq!(
+        decision(dead("a"), &[], &selection(&[("VIETER_IGNORE", "a")])),
+        "skip: ignored (VIETER_IGNORE)"
+    );
+    assert_eq!(
+        decision(dead("a"), &[], &selection(&[("VIETER_ONLY", "b")])),
+        "skip: not selected (VIETER_ONLY)"
+    );
+}
+
+/// What depends on it may be elsewhere for want of knowledge, so no shard leaves it to another.
+#[test]
+fn a_dead_repository_is_told_by_every_shard() {
+    for index in 0..3 {
+        let mut selection = selection(&[]);
+        selection.shard = Some(Shard { index, count: 3 });
+        assert_eq!(decision(dead("a"), &[], &selection), "failed: it is gone");
+    }
+}
+
+#[test]
+fn two_entries_cannot_make_the_same_package() {
+    let all = selection(&[]);
+    let other = |mut other: Surveyed, repo: &str| {
+        let mut entry = (**other.entry.as_ref().expect("an entry")).clone();
+        (entry.branch, entry.repo) = (Some("stable".into()), repo.into());
+        other.entry = Ok(Arc::new(entry));
+        other
+    };
+    let decisions = |second: Surveyed| decide(vec![plain("a", ""), second], &[], &all);
+    assert_eq!(decisions(plain("a", ""))[1].1, "skip: the list has it more than once");
+    let conflict = &decisions(other(plain("a", ""), "r"))[1].1;
+    assert!(conflict.starts_with("failed: a is made for r by https://git.example/a.git too"), "{conflict}");
+    assert_eq!(decisions(other(plain("a", ""), "testing"))[1].1, "build: new");
+    let ignored = selection(&[("VIETER_IGNORE", "one")]);
+    let base = |base: &str| {
+        surveyed(
+            base,
+            &format!("pkgbase={base}\npkgname=(a)\npkgver=1\npkgrel=1\narch=(any)\npackage_a() {{ :; }}\n"),
+        )
+    };
+    assert_eq!(decide(vec![base("one"), base("two")], &[], &ignored)[1].1, "build: new");
+}
+
+/// A dependency can only be installed from the repository that the build publishes to.
+#[test]
+fn entries_of_different_repositories_do_not_need_each_other() {
+    let in_repo = |repo: &str, node: Node| Node { repo: repo.into(), ..node };
+    let nodes = [in_repo("stable", node("user", &["lib"])), in_repo("testing", node("lib", &[]))];
+    assert!(graph::needs(&nodes)[0].is_empty());
+    let nodes = [in_repo("stable", node("user", &["lib"])), in_repo("stable", node("lib", &[]))];
+    assert_eq!(graph::needs(&nodes)[0].len(), 1);
+}
+
+/// A `.SRCINFO` beside a PKGBUILD that cannot be read is not believed, but good enough for the order.
+#[test]
+fn a_srcinfo_in_doubt_still_gives_the_order() {
+    let pkgbuild = b"pkgname=$(echo libfoo-git)\npkgver=1\npkgrel=1\narch=(any)\npackage() { :; }\n";
+    let srcinfo = b"pkgbase = libfoo-git\n\tpkgver = 1\n\tpkgrel = 1\n\tarch = any\n\tmakedepends = tool\n\n\
+                    pkgname = libfoo-git\n\tprovides = libfoo\n";
+    let library = Knowledge::of(pkgbuild, Some(srcinfo), "x86_64");
+    assert!(matches!(library, Knowledge::Doubtful { .. }), "{library:?}");
+    let nodes = [node("user", &["libfoo"]), library.node(), node("tool", &[])];
+    assert_eq!(graph::order(&graph::needs(&nodes)).sequence, [2, 1, 0]);
 }
 
 #[test]
