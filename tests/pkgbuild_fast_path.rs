@@ -40,7 +40,16 @@ grep() {
   done
   return $found
 }
-ask() { cd $1 && makepkg --printsrcinfo >srcinfo 2>errors </dev/null; echo $? >status; }
+ask() {
+  cd $1
+  # Files beside the PKGBUILD (install=, changelog=) are not what is asked about: made as makepkg misses them.
+  for try in 1 2 3 4 5; do
+    makepkg --printsrcinfo >srcinfo 2>errors </dev/null
+    echo $? >status
+    file=$(command grep -oP 'file \(\K[^/)]+(?=\) does not exist)' errors | head -n 1)
+    [[ $file ]] && touch -- "$file" || break
+  done
+}
 export -f ask grep
 ls -d /cases/all/* | xargs -P 4 -n 1 timeout 120 bash -c 'ask $0' || true
 "#;
