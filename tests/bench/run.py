@@ -10,7 +10,7 @@ the container is looked at once a second. Its image is made beforehand and not c
 Needs Docker, Git, Rust and the stand-in image (tests/archlinux/build.sh). Prints a table of ratios; what
 is measured here is kept in docs/benchmarks.md.
 """
-import json, os, shutil, socket, statistics, subprocess, sys, tempfile, time
+import http.server, io, json, os, shutil, socket, statistics, subprocess, sys, tarfile, tempfile, threading, time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -279,6 +279,77 @@ def case_stage1():
             assert ready and "used" in ready[0]["message"], ready
             took.append(ready[0]["seconds"])
         row("stage 1, image fresh enough", f"{statistics.median(took) * 1000:.0f} ms, no container", "", "under 300 ms")
+    with_world(tiny_entries(1), work)
+
+
+class Mirror:
+    """A pacman repository over HTTP that counts the bytes it sends."""
+
+    def __init__(self, folder):
+        self.folder, self.sent = folder, 0
+        mirror = self
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def __init__(self, *arguments):
+                super().__init__(*arguments, directory=str(folder))
+
+            def copyfile(self, source, outputfile):
+                mirror.sent += os.fstat(source.fileno()).st_size
+                super().copyfile(source, outputfile)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer((gateway(), 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://{gateway()}:{self.server.server_port}"
+
+    def add(self, name, version, megabytes=5):
+        """Puts a package of so many random bytes into it."""
+        file = f"{name}-{version}-any.pkg.tar"
+        with tarfile.open(self.folder / file, "w", format=tarfile.GNU_FORMAT) as tar:
+            size = megabytes * 1_000_000
+            facts = f"pkgname = {name}\npkgbase = {name}\npkgver = {version}\npkgdesc = x\nsize = {size}\narch = any\n"
+            for path, data in ((".PKGINFO", facts.encode()), (f"usr/share/{name}", os.urandom(size))):
+                entry = tarfile.TarInfo(path)
+                entry.size = len(data)
+                tar.addfile(entry, io.BytesIO(data))
+        return f"repo-add --quiet /mirror/mirror.db.tar.gz /mirror/{file}"
+
+    def taken(self):
+        """Megabytes since the last question."""
+        sent, self.sent = self.sent, 0
+        return sent / 1e6
+
+
+def case_update():
+    """What bringing the builder image up to date downloads: one of two packages is new, then nothing is."""
+    base = "vieter-bench-base"
+
+    def work(world):
+        folder = world.dir / "mirror"
+        folder.mkdir()
+        mirror = Mirror(folder)
+        inside = ("docker", "run", "--volume", f"{folder}:/mirror", "--entrypoint", "sh")
+        old = f"{mirror.add('first', '1.0-1')} && {mirror.add('second', '1.0-1')} && pacman -U --noconfirm /mirror/*.pkg.tar"
+        section = f"printf '[mirror]\\nSigLevel = Never\\nServer = {mirror.url}\\n' >>/etc/pacman.conf"
+        sh(*inside, "--name", base, BASE, "-c", f"{old} && {section}")
+        sh("docker", "commit", base, base)
+        sh("docker", "rm", base)
+        night = lambda: world.vieter(FORCE="true", BASE_IMAGE=base, IMAGE_MAX_AGE="0s")
+        again = lambda: sh("docker", "run", "--rm", "--entrypoint", "sh", base, "-c", "pacman -Syu --noconfirm --needed base-devel git")
+        try:
+            night()
+            sh(*inside, "--rm", BASE, "-c", mirror.add("first", "2.0-1"))
+            for what in ("one of two packages of 5 MB is new", "the night after, nothing is new"):
+                mirror.taken()
+                night()
+                ours = mirror.taken()
+                again()
+                row(f"bytes to bring the image up to date: {what}", f"{ours:.2f} MB", f"{mirror.taken():.2f} MB", "only what is new")
+        finally:
+            mirror.server.shutdown()
+            sh("docker", "rmi", "--force", base)
     with_world(tiny_entries(1), work)
 
 
