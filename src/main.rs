@@ -11,7 +11,7 @@ use vieter::cli::{Cli, Command};
 use vieter::config::{self, Config, ConfigError, PlanFormat, ProcessEnvironment};
 use vieter::doctor::{self, Findings};
 use vieter::event::{Events, Observer};
-use vieter::exit_status::ExitStatus;
+use vieter::exit_status::{self, ExitStatus};
 use vieter::nightly::{self, Health, Nights};
 use vieter::plan;
 use vieter::report::progress::Progress;
@@ -25,11 +25,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let status = match cli.command {
+    let status = exit_status::of(|| match cli.command {
         Command::Config => show_config(),
         Command::Healthcheck => healthcheck(),
         Command::Build | Command::Plan | Command::Doctor | Command::Cron { .. } => with_config(cli.command),
-    };
+    });
     status.into()
 }
 
@@ -78,7 +78,8 @@ fn with_config(command: Command) -> ExitStatus {
     let level = config.output.log_level;
     let telemetry = telemetry::init(level, format, &run_id, sink, &ProcessEnvironment);
     let events = events(&config, &run_id, &telemetry, &progress);
-    let status = run(command, &config, &events, &run_id);
+    // Within the telemetry, so that what was measured before a panic is delivered.
+    let status = exit_status::of(|| run(command, &config, &events, &run_id));
     // The observers hold instruments of the meter.
     drop(events);
     telemetry.shutdown();
@@ -145,15 +146,9 @@ fn run(command: Command, config: &Config, events: &Events, run_id: &str) -> Exit
             }
         }
     };
-    // A panic anywhere below is a bug: it is in the log by now, and the status says so.
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(work)));
-    match result {
-        Ok(Ok(status)) => status,
-        Ok(Err(error)) => {
-            let error: std::io::Error = error;
-            tracing::error!("{error}");
-            ExitStatus::Usage
-        }
-        Err(_) => ExitStatus::Internal,
-    }
+    let result: std::io::Result<ExitStatus> = runtime.block_on(work);
+    result.unwrap_or_else(|error| {
+        tracing::error!("{error}");
+        ExitStatus::Usage
+    })
 }
