@@ -135,7 +135,7 @@ fn run(command: Command, config: &Config, events: &Events, run_id: &str) -> Exit
         match command {
             Command::Plan => Ok(show_plan(config, Run::new(config, events, run_id), &shutdown).await),
             Command::Doctor => Ok(show_findings(&doctor::examine(config, run_id, events).await)),
-            Command::Cron { .. } => Nights::new(config).keep(&shutdown).await,
+            Command::Cron { .. } => Nights::new(config)?.keep(&shutdown).await,
             Command::Build | Command::Config | Command::Healthcheck => {
                 let build = async {
                     let outcome = Run::new(config, events, run_id).build(&shutdown).await;

@@ -35,12 +35,18 @@ pub struct Nights<'a> {
 
 impl<'a> Nights<'a> {
     /// A scheduler for these settings.
-    pub fn new(config: &'a Config) -> Self {
+    ///
+    /// # Errors
+    /// When no zone is set but by `TZ`, and that one cannot be read.
+    pub fn new(config: &'a Config) -> io::Result<Self> {
         let settings = &config.nightly;
-        let zone = settings.timezone.clone().map_or_else(system_zone, |zone| zone.0);
+        let zone = match &settings.timezone {
+            Some(zone) => zone.0.clone(),
+            None => system_zone()?,
+        };
         let limit = config.build.run_timeout.limit();
         let path = settings.status_file.clone().unwrap_or_else(default_path);
-        Self { settings, zone, status: Status::new(path, limit) }
+        Ok(Self { settings, zone, status: Status::new(path, limit) })
     }
 
     /// Goes on until a signal comes. A run in progress is stopped and cleaned up then.
@@ -113,9 +119,21 @@ impl<'a> Nights<'a> {
     }
 }
 
-/// The zone of `TZ` or of this machine; UTC where neither says.
-fn system_zone() -> TimeZone {
-    TimeZone::try_system().unwrap_or(TimeZone::UTC)
+/// The zone of `TZ`, else that of this machine, else UTC.
+fn system_zone() -> io::Result<TimeZone> {
+    match (TimeZone::try_system(), std::env::var_os("TZ")) {
+        (Ok(zone), _) => Ok(zone),
+        // A container rarely has a zone of its own.
+        (Err(_), None) => Ok(TimeZone::UTC),
+        (Err(_), Some(name)) => {
+            let name = name.to_string_lossy();
+            let message = format!(
+                "TZ is `{name}`, which is no time zone; correct it, or set VIETER_TIMEZONE to a name such as \
+                 Europe/Brussels"
+            );
+            Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+        }
+    }
 }
 
 /// The exit status as a shell shows it.
