@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
-pub use schedule::next_start;
+pub use schedule::{kept_or_earlier, next_start};
 pub use status::{Health, Last, Status, default_path};
 
 use crate::config::{Config, Nightly};
@@ -31,6 +31,13 @@ pub struct Nights<'a> {
     settings: &'a Nightly,
     zone: TimeZone,
     status: Status,
+}
+
+/// When a run is to start, and how much of that is chance.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    at: Timestamp,
+    jitter: Duration,
 }
 
 impl<'a> Nights<'a> {
@@ -54,14 +61,15 @@ impl<'a> Nights<'a> {
     /// # Errors
     /// When the status file cannot be written, or no run can be started at all.
     pub async fn keep(mut self, shutdown: &Shutdown) -> io::Result<ExitStatus> {
-        let mut due = if self.settings.run_at_start.0 { Some(Timestamp::now()) } else { self.next() };
+        let at_once = Due { at: Timestamp::now(), jitter: Duration::ZERO };
+        let mut due = if self.settings.run_at_start.0 { Some(at_once) } else { self.next() };
         loop {
-            self.status.waiting(due)?;
+            self.status.waiting(due.map(|due| due.at))?;
             let Some(start) = due else {
                 tracing::error!("the schedule never comes true; nothing will ever be built");
                 return Ok(ExitStatus::Usage);
             };
-            tracing::info!("the next run starts at {}", start.to_zoned(self.zone.clone()));
+            tracing::info!("the next run starts at {}", self.local(start.at));
             tokio::select! {
                 result = self.wait_until(start) => result?,
                 by = shutdown.stopped() => return Ok(by.into()),
@@ -73,21 +81,27 @@ impl<'a> Nights<'a> {
         }
     }
 
-    fn next(&self) -> Option<Timestamp> {
-        let jitter = fastrand::f64();
-        next_start(
-            &self.settings.schedule.0,
-            self.settings.jitter.0.mul_f64(jitter),
-            &self.zone,
-            Timestamp::now(),
-        )
+    fn next(&self) -> Option<Due> {
+        let jitter = self.settings.jitter.0.mul_f64(fastrand::f64());
+        let at = next_start(&self.settings.schedule.0, jitter, &self.zone, Timestamp::now())?;
+        Some(Due { at, jitter })
+    }
+
+    fn local(&self, time: Timestamp) -> jiff::Zoned {
+        time.to_zoned(self.zone.clone())
     }
 
     /// Sleeps in small pieces: clocks are set, and machines are suspended.
-    async fn wait_until(&self, start: Timestamp) -> io::Result<()> {
+    async fn wait_until(&mut self, mut due: Due) -> io::Result<()> {
         loop {
-            let left = start.duration_since(Timestamp::now());
-            let Ok(left) = Duration::try_from(left) else { return Ok(()) };
+            let now = Timestamp::now();
+            let at = kept_or_earlier(due.at, &self.settings.schedule.0, due.jitter, &self.zone, now);
+            if at < due.at {
+                tracing::info!("the clock was set back: the next run starts at {}", self.local(at));
+                due.at = at;
+                self.status.waiting(Some(at))?;
+            }
+            let left = Duration::try_from(due.at.duration_since(now)).unwrap_or_default();
             if left.is_zero() {
                 return Ok(());
             }
