@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, Command};
 
 pub use schedule::{kept_or_earlier, next_start};
@@ -25,6 +25,9 @@ use crate::shutdown::Shutdown;
 pub const HEARTBEAT: Duration = Duration::from_secs(30);
 /// The longest that a child may take to clean up after a signal, a little more than its own limit.
 const CLEAN_UP: Duration = Duration::from_secs(15);
+
+/// How long a child that may have had a signal already is left alone.
+const MOMENT: Duration = Duration::from_secs(2);
 
 /// Starts runs until it is told to stop.
 pub struct Nights<'a> {
@@ -112,23 +115,28 @@ impl<'a> Nights<'a> {
 
     /// One run, as a child process with our environment and output. Returns what stopped us, if anything.
     async fn run(&mut self, shutdown: &Shutdown) -> io::Result<Option<Stop>> {
-        let mut child = Command::new(std::env::current_exe()?).arg("build").spawn()?;
+        // A process group of its own: Ctrl-C on a terminal is for us alone, and the run hears of it from us,
+        // once. Two signals would end it before it has cleaned up.
+        let mut child = Command::new(std::env::current_exe()?).arg("build").process_group(0).spawn()?;
         self.status.running()?;
-        let stopped = loop {
+        let (ended, stopped) = loop {
             tokio::select! {
-                ended = child.wait() => {
-                    let code = code_of(ended?);
-                    self.status.finished(code)?;
-                    tracing::info!(exit_status = code, "the run has ended");
-                    break None;
-                }
+                ended = child.wait() => break (ended, None),
                 () = tokio::time::sleep(HEARTBEAT) => self.status.beat()?,
-                by = shutdown.stopped() => break Some(by),
+                by = shutdown.stopped() => break (stop(&mut child, patience(by)).await, Some(by)),
             }
         };
-        if stopped.is_some() {
-            stop(&mut child).await;
-        }
+        let ended = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                // Whatever becomes of us, nothing goes on unwatched.
+                let _ = stop(&mut child, Duration::ZERO).await;
+                return Err(error);
+            }
+        };
+        let code = code_of(ended);
+        self.status.finished(code)?;
+        tracing::info!(exit_status = code, "the run has ended");
         Ok(stopped)
     }
 }
@@ -156,15 +164,30 @@ fn code_of(status: ProcessStatus) -> i32 {
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
 }
 
-/// Asks a run to stop, and waits until it has cleaned up.
-async fn stop(child: &mut Child) {
+/// How long to see whether the run ends by itself before it is told to. systemd signals every process of a
+/// service unless it has `KillMode=mixed` (and sets this variable for each).
+fn patience(by: Stop) -> Duration {
+    let by_systemd = by == Stop::Terminated && std::env::var_os("INVOCATION_ID").is_some();
+    if by_systemd { MOMENT } else { Duration::ZERO }
+}
+
+/// Waits a while for the end of a run, then asks it to stop and waits until it has cleaned up.
+async fn stop(child: &mut Child, patience: Duration) -> io::Result<ProcessStatus> {
+    if let Ok(ended) = tokio::time::timeout(patience, child.wait()).await {
+        return ended;
+    }
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     if let Some(pid) = pid {
         // It may have ended in this moment.
         let _ = kill_process(pid, Signal::TERM);
     }
-    if tokio::time::timeout(CLEAN_UP, child.wait()).await.is_err() {
-        tracing::warn!("the run does not stop; it is killed");
-        let _ = child.kill().await;
+    if let Ok(ended) = tokio::time::timeout(CLEAN_UP, child.wait()).await {
+        return ended;
     }
+    tracing::warn!("the run does not stop; it is killed");
+    if let Some(pid) = pid {
+        // With what it has started, Git for one.
+        let _ = kill_process_group(pid, Signal::KILL);
+    }
+    child.wait().await
 }
