@@ -25,7 +25,6 @@ use crate::shutdown::Shutdown;
 pub const HEARTBEAT: Duration = Duration::from_secs(30);
 /// The longest that a child may take to clean up after a signal, a little more than its own limit.
 const CLEAN_UP: Duration = Duration::from_secs(15);
-
 /// How long a child that may have had a signal already is left alone.
 const MOMENT: Duration = Duration::from_secs(2);
 
@@ -62,25 +61,31 @@ impl<'a> Nights<'a> {
     /// Goes on until a signal comes. A run in progress is stopped and cleaned up then.
     ///
     /// # Errors
-    /// When the status file cannot be written, or no run can be started at all.
+    /// When the status file cannot be written at the beginning.
     pub async fn keep(mut self, shutdown: &Shutdown) -> io::Result<ExitStatus> {
         let at_once = Due { at: Timestamp::now(), jitter: Duration::ZERO };
         let mut due = if self.settings.run_at_start.0 { Some(at_once) } else { self.next() };
+        self.status.begin(due.map(|due| due.at))?;
         loop {
-            self.status.waiting(due.map(|due| due.at))?;
             let Some(start) = due else {
                 tracing::error!("the schedule never comes true; nothing will ever be built");
                 return Ok(ExitStatus::Usage);
             };
             tracing::info!("the next run starts at {}", self.local(start.at));
             tokio::select! {
-                result = self.wait_until(start) => result?,
+                () = self.wait_until(start) => {}
                 by = shutdown.stopped() => return Ok(by.into()),
             }
-            if let Some(by) = self.run(shutdown).await? {
-                return Ok(by.into());
+            match self.run(shutdown).await {
+                Ok(None) => {}
+                Ok(Some(by)) => return Ok(by.into()),
+                Err(error) => {
+                    tracing::error!("a run cannot be started or watched: {error}");
+                    return Ok(ExitStatus::Unavailable);
+                }
             }
             due = self.next();
+            self.status.waiting(due.map(|due| due.at));
         }
     }
 
@@ -95,21 +100,21 @@ impl<'a> Nights<'a> {
     }
 
     /// Sleeps in small pieces: clocks are set, and machines are suspended.
-    async fn wait_until(&mut self, mut due: Due) -> io::Result<()> {
+    async fn wait_until(&mut self, mut due: Due) {
         loop {
             let now = Timestamp::now();
             let at = kept_or_earlier(due.at, &self.settings.schedule.0, due.jitter, &self.zone, now);
             if at < due.at {
                 tracing::info!("the clock was set back: the next run starts at {}", self.local(at));
                 due.at = at;
-                self.status.waiting(Some(at))?;
+                self.status.waiting(Some(at));
             }
             let left = Duration::try_from(due.at.duration_since(now)).unwrap_or_default();
             if left.is_zero() {
-                return Ok(());
+                return;
             }
             tokio::time::sleep(left.min(HEARTBEAT)).await;
-            self.status.beat()?;
+            self.status.beat();
         }
     }
 
@@ -118,11 +123,11 @@ impl<'a> Nights<'a> {
         // A process group of its own: Ctrl-C on a terminal is for us alone, and the run hears of it from us,
         // once. Two signals would end it before it has cleaned up.
         let mut child = Command::new(std::env::current_exe()?).arg("build").process_group(0).spawn()?;
-        self.status.running()?;
+        self.status.running();
         let (ended, stopped) = loop {
             tokio::select! {
                 ended = child.wait() => break (ended, None),
-                () = tokio::time::sleep(HEARTBEAT) => self.status.beat()?,
+                () = tokio::time::sleep(HEARTBEAT) => self.status.beat(),
                 by = shutdown.stopped() => break (stop(&mut child, patience(by)).await, Some(by)),
             }
         };
@@ -135,7 +140,7 @@ impl<'a> Nights<'a> {
             }
         };
         let code = code_of(ended);
-        self.status.finished(code)?;
+        self.status.finished(code);
         tracing::info!(exit_status = code, "the run has ended");
         Ok(stopped)
     }
