@@ -77,7 +77,7 @@ fn with_config(command: Command) -> ExitStatus {
     let sink = progress.sink();
     let level = config.output.log_level;
     let telemetry = telemetry::init(level, format, &run_id, sink, &ProcessEnvironment);
-    let events = events(&config, &run_id, &telemetry, &progress);
+    let events = events(command, &config, &run_id, &telemetry, &progress);
     // Within the telemetry, so that what was measured before a panic is delivered.
     let status = exit_status::of(|| run(command, &config, &events, &run_id));
     // The observers hold instruments of the meter.
@@ -86,10 +86,19 @@ fn with_config(command: Command) -> ExitStatus {
     status
 }
 
-fn events(config: &Config, run_id: &str, telemetry: &Telemetry, progress: &Progress) -> Events {
+fn events(
+    command: Command,
+    config: &Config,
+    run_id: &str,
+    telemetry: &Telemetry,
+    progress: &Progress,
+) -> Events {
     let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(LogObserver::new(run_id))];
     observers.extend(telemetry.metrics());
-    observers.extend(report::observers(&config.output, Surroundings::new(&ProcessEnvironment)));
+    if command == Command::Build {
+        // What only looks must leave the reports and logs of the last run alone, or of one in progress.
+        observers.extend(report::observers(&config.output, Surroundings::new(&ProcessEnvironment)));
+    }
     observers.extend(progress.observer());
     Events::new(observers)
 }
