@@ -143,7 +143,10 @@ fn run(command: Command, config: &Config, events: &Events, run_id: &str) -> Exit
         let shutdown = Shutdown::listen(deadline)?;
         match command {
             Command::Plan => Ok(show_plan(config, Run::new(config, events, run_id), &shutdown).await),
-            Command::Doctor => Ok(show_findings(&doctor::examine(config, run_id, events).await)),
+            Command::Doctor => {
+                let findings = doctor::examine(config, run_id, events, &shutdown).await;
+                Ok(findings.map_or_else(ExitStatus::from, |findings| show_findings(&findings)))
+            }
             Command::Cron { .. } => Nights::new(config)?.keep(&shutdown).await,
             Command::Build | Command::Config | Command::Healthcheck => {
                 let build = async {
