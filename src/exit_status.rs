@@ -2,6 +2,8 @@
 //!
 //! The numbers follow `sysexits.h` (64, 69, 70, 75), `timeout(1)` (124) and the shells' 128 + signal.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::outcome::{Ending, RunErrorKind, RunOutcome, Stop};
 
 /// Why the program ended, as a number that a scheduler can act on.
@@ -33,6 +35,22 @@ impl ExitStatus {
     pub fn code(self) -> u8 {
         self as u8
     }
+}
+
+/// What `work` comes to. A panic in it is a bug of this program: the status says so, and the log asks for a
+/// report. Nothing that `work` has touched may be relied on afterwards.
+pub fn of(work: impl FnOnce() -> ExitStatus) -> ExitStatus {
+    // What went wrong, the panic hook has said by now.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        const MESSAGE: &str = "the program ended by an internal error";
+        const HINT: &str = "report it, with the lines of the log before this one";
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!(exit_status = ExitStatus::Internal.code(), hint = HINT, "{MESSAGE}");
+        } else {
+            eprintln!("vieter: {MESSAGE}; {HINT}");
+        }
+        ExitStatus::Internal
+    })
 }
 
 impl RunOutcome {

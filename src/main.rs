@@ -11,7 +11,7 @@ use vieter::cli::{Cli, Command};
 use vieter::config::{self, Config, ConfigError, PlanFormat, ProcessEnvironment};
 use vieter::doctor::{self, Findings};
 use vieter::event::{Events, Observer};
-use vieter::exit_status::ExitStatus;
+use vieter::exit_status::{self, ExitStatus};
 use vieter::nightly::{self, Health, Nights};
 use vieter::plan;
 use vieter::report::progress::Progress;
@@ -25,11 +25,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let status = match cli.command {
+    let status = exit_status::of(|| match cli.command {
         Command::Config => show_config(),
         Command::Healthcheck => healthcheck(),
         Command::Build | Command::Plan | Command::Doctor | Command::Cron { .. } => with_config(cli.command),
-    };
+    });
     status.into()
 }
 
@@ -77,18 +77,28 @@ fn with_config(command: Command) -> ExitStatus {
     let sink = progress.sink();
     let level = config.output.log_level;
     let telemetry = telemetry::init(level, format, &run_id, sink, &ProcessEnvironment);
-    let events = events(&config, &run_id, &telemetry, &progress);
-    let status = run(command, &config, &events, &run_id);
+    let events = events(command, &config, &run_id, &telemetry, &progress);
+    // Within the telemetry, so that what was measured before a panic is delivered.
+    let status = exit_status::of(|| run(command, &config, &events, &run_id));
     // The observers hold instruments of the meter.
     drop(events);
     telemetry.shutdown();
     status
 }
 
-fn events(config: &Config, run_id: &str, telemetry: &Telemetry, progress: &Progress) -> Events {
+fn events(
+    command: Command,
+    config: &Config,
+    run_id: &str,
+    telemetry: &Telemetry,
+    progress: &Progress,
+) -> Events {
     let mut observers: Vec<Box<dyn Observer>> = vec![Box::new(LogObserver::new(run_id))];
     observers.extend(telemetry.metrics());
-    observers.extend(report::observers(&config.output, Surroundings::new(&ProcessEnvironment)));
+    if command == Command::Build {
+        // What only looks must leave the reports and logs of the last run alone, or of one in progress.
+        observers.extend(report::observers(&config.output, Surroundings::new(&ProcessEnvironment)));
+    }
     observers.extend(progress.observer());
     Events::new(observers)
 }
@@ -133,8 +143,11 @@ fn run(command: Command, config: &Config, events: &Events, run_id: &str) -> Exit
         let shutdown = Shutdown::listen(deadline)?;
         match command {
             Command::Plan => Ok(show_plan(config, Run::new(config, events, run_id), &shutdown).await),
-            Command::Doctor => Ok(show_findings(&doctor::examine(config, run_id, events).await)),
-            Command::Cron { .. } => Nights::new(config).keep(&shutdown).await,
+            Command::Doctor => {
+                let findings = doctor::examine(config, run_id, events, &shutdown).await;
+                Ok(findings.map_or_else(ExitStatus::from, |findings| show_findings(&findings)))
+            }
+            Command::Cron { .. } => Nights::new(config)?.keep(&shutdown).await,
             Command::Build | Command::Config | Command::Healthcheck => {
                 let build = async {
                     let outcome = Run::new(config, events, run_id).build(&shutdown).await;
@@ -145,15 +158,9 @@ fn run(command: Command, config: &Config, events: &Events, run_id: &str) -> Exit
             }
         }
     };
-    // A panic anywhere below is a bug: it is in the log by now, and the status says so.
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(work)));
-    match result {
-        Ok(Ok(status)) => status,
-        Ok(Err(error)) => {
-            let error: std::io::Error = error;
-            tracing::error!("{error}");
-            ExitStatus::Usage
-        }
-        Err(_) => ExitStatus::Internal,
-    }
+    let result: std::io::Result<ExitStatus> = runtime.block_on(work);
+    result.unwrap_or_else(|error| {
+        tracing::error!("{error}");
+        ExitStatus::Usage
+    })
 }

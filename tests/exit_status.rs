@@ -1,6 +1,4 @@
 //! The exit status, one by one, each with the message that goes with it.
-//!
-//! 70 (a bug in the program) cannot be provoked from outside: whatever could would be a bug to be mended.
 
 mod common;
 
@@ -116,6 +114,18 @@ fn what_cannot_be_had_is_69() {
     let finished = world.run(world.vieter("build").env("VIETER_HTTP_ATTEMPTS", "1"));
     assert_explained(&finished, 69, "the list cannot be had");
     assert_eq!(world.report().0["error"]["kind"], "list");
+}
+
+#[test]
+fn an_internal_error_is_70() {
+    let world = World::without_image(Kind::Directory);
+    // Threads with stacks of that size cannot be had, and without threads there is no doing anything.
+    for command in ["build", "plan", "doctor", "cron"] {
+        let finished = world.run(world.vieter(command).env("RUST_MIN_STACK", (1_u64 << 60).to_string()));
+        assert_explained(&finished, 70, "internal error");
+        assert_eq!(finished.messages("this is a bug in vieter").len(), 1);
+        assert!(finished.stderr.contains("report it"), "{}", finished.stderr);
+    }
 }
 
 #[test]

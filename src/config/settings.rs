@@ -221,7 +221,8 @@ sections! {
     Nightly {
         /// When `vieter cron` starts a run: a cron expression of five fields.
         schedule: [Schedule] = "0 3 * * *",
-        /// The time zone of the schedule, such as `Europe/Brussels`. Unset: that of `TZ`, else UTC.
+        /// The time zone of the schedule, such as `Europe/Brussels`. Unset: that of `TZ`, else the
+        /// machine's, else UTC.
         timezone: [Option<Timezone>],
         /// Each run starts up to this much later, by chance, so that many builders do not start at once.
         jitter: [Period] = "0s",

@@ -100,7 +100,7 @@ pub(super) fn chain(error: &bollard::errors::Error) -> String {
 }
 
 /// Go's name of an architecture, as the daemon gives it, in the words of pacman.
-fn pacman_arch(go_arch: &str) -> &str {
+pub(super) fn pacman_arch(go_arch: &str) -> &str {
     match go_arch {
         "amd64" => "x86_64",
         "arm64" => "aarch64",

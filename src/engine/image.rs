@@ -8,6 +8,7 @@ use bollard::query_parameters::{
 };
 use futures_util::StreamExt;
 
+use super::connect::pacman_arch;
 use super::{Engine, EngineError, failed, labels};
 
 /// What is known of an image on the daemon.
@@ -80,13 +81,21 @@ impl Engine {
         }
     }
 
-    /// Asks the image's registry for it, without pulling.
+    /// Asks the image's registry for it, without pulling: for which architectures it is there, in pacman's
+    /// words; none where the registry does not tell.
     ///
     /// # Errors
     /// When the registry cannot be reached, does not have it or refuses.
-    pub async fn is_in_registry(&self, image: &str) -> Result<(), EngineError> {
+    pub async fn architectures_in_registry(&self, image: &str) -> Result<Vec<String>, EngineError> {
         let asked = self.docker.inspect_registry_image(image, None).await;
-        asked.map(drop).map_err(failed(format!("find {image} in its registry")))
+        let answer = asked.map_err(failed(format!("find {image} in its registry")))?;
+        // Signatures and the like count as platforms too, of an unknown system.
+        let linux = answer.platforms.into_iter().filter(|p| p.os.as_deref() == Some("linux"));
+        let mut architectures: Vec<String> =
+            linux.filter_map(|p| Some(pacman_arch(p.architecture?.as_str()).to_owned())).collect();
+        architectures.sort();
+        architectures.dedup();
+        Ok(architectures)
     }
 
     /// The builder images on the daemon: those that carry our labels.

@@ -14,6 +14,18 @@ pub fn next_start(schedule: &Cron, jitter: Duration, zone: &TimeZone, now: Times
     next.timestamp().checked_add(jitter).ok()
 }
 
+/// The start that was planned, unless the schedule comes true before it: then the clock was set back since,
+/// and what was planned by the wrong one may be years away.
+pub fn kept_or_earlier(
+    planned: Timestamp,
+    schedule: &Cron,
+    jitter: Duration,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Timestamp {
+    next_start(schedule, jitter, zone, now).map_or(planned, |next| next.min(planned))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +59,24 @@ mod tests {
         assert_eq!(first, "2026-10-25T00:30:00Z");
         let after = night(&first).expect("a start");
         assert!(after.starts_with("2026-10-26") || after == "2026-10-25T01:30:00Z", "{after}");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_brings_the_start_nearer() {
+        let schedule: Cron = "0 3 * * *".parse().expect("a schedule");
+        let jitter = Duration::from_secs(20 * 60);
+        let time = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let kept =
+            |now| kept_or_earlier(time("2031-05-02T03:20:00Z"), &schedule, jitter, &TimeZone::UTC, time(now));
+        // As it was planned, also in the minutes of chance after the time of the schedule.
+        for now in ["2031-05-01T12:00:00Z", "2031-05-02T03:10:00Z", "2031-05-02T03:20:00Z"] {
+            assert_eq!(kept(now), time("2031-05-02T03:20:00Z"), "{now}");
+        }
+        // A clock that jumps ahead makes it due.
+        assert_eq!(kept("2031-06-01T00:00:00Z"), time("2031-05-02T03:20:00Z"));
+        // One that was five years ahead, or a day.
+        assert_eq!(kept("2026-11-24T12:00:00Z"), time("2026-11-25T03:20:00Z"));
+        assert_eq!(kept("2031-04-30T12:00:00Z"), time("2031-05-01T03:20:00Z"));
     }
 
     #[test]

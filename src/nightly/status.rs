@@ -46,6 +46,8 @@ struct Record {
 pub struct Status {
     path: PathBuf,
     record: Record,
+    /// Whether the last attempt to write it failed.
+    failing: bool,
 }
 
 impl Status {
@@ -60,44 +62,54 @@ impl Status {
             run_limit_seconds: limit.as_secs(),
             last: last.and_then(|record| record.last),
         };
-        Self { path, record }
+        Self { path, record, failing: false }
+    }
+
+    /// Notes for the first time when a run starts.
+    ///
+    /// # Errors
+    /// When the file cannot be written: whoever has set things up is still there to mend it.
+    pub fn begin(&mut self, next: Option<Timestamp>) -> io::Result<()> {
+        self.record.next = next;
+        self.write()
     }
 
     /// Notes that a run starts at that time.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn waiting(&mut self, next: Option<Timestamp>) -> io::Result<()> {
+    pub fn waiting(&mut self, next: Option<Timestamp>) {
         self.record.next = next;
-        self.beat()
+        self.beat();
     }
 
     /// Notes that a run has started.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn running(&mut self) -> io::Result<()> {
+    pub fn running(&mut self) {
         self.record.next = None;
         self.record.running_since = Some(Timestamp::now());
-        self.beat()
+        self.beat();
     }
 
     /// Notes how the run ended.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn finished(&mut self, exit_status: i32) -> io::Result<()> {
+    pub fn finished(&mut self, exit_status: i32) {
         let finished = Timestamp::now();
         let started = self.record.running_since.take().unwrap_or(finished);
         self.record.last = Some(Last { started, finished, exit_status });
-        self.beat()
+        self.beat();
     }
 
-    /// Notes that the scheduler is alive.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn beat(&self) -> io::Result<()> {
+    /// Notes that the scheduler is alive. Packages are worth more than this file: where it cannot be
+    /// written (a full disk), the scheduler goes on, and says so once.
+    pub fn beat(&mut self) {
+        let written = self.write();
+        let failing = std::mem::replace(&mut self.failing, written.is_err());
+        match (written, failing) {
+            (Ok(()), false) | (Err(_), true) => {}
+            (Ok(()), true) => tracing::info!("the status file can be written again"),
+            (Err(error), false) => {
+                tracing::warn!("{error}; the scheduler goes on, but its health check will find it silent");
+            }
+        }
+    }
+
+    fn write(&self) -> io::Result<()> {
         let record = Record { beat: Timestamp::now(), ..self.record.clone() };
         let directory = self.path.parent().unwrap_or(Path::new("."));
         let write = || {
@@ -189,7 +201,7 @@ mod tests {
     #[test]
     fn a_scheduler_that_waits_is_healthy_and_a_silent_one_is_not() {
         let soon = Timestamp::now() + SignedDuration::from_hours(1);
-        let wait = |status: &mut Status| status.waiting(Some(soon)).expect("written");
+        let wait = |status: &mut Status| status.begin(Some(soon)).expect("written");
         assert!(judge_after(10, wait).healthy);
         let silent = judge_after(200, wait);
         assert!(!silent.healthy && silent.message.contains("silent"), "{}", silent.message);
@@ -198,9 +210,9 @@ mod tests {
     #[test]
     fn a_run_beyond_its_limit_is_stuck() {
         let run = |status: &mut Status| {
-            status.running().expect("written");
+            status.running();
             status.record.running_since = Some(Timestamp::now() - SignedDuration::from_secs(400));
-            status.beat().expect("written");
+            status.beat();
         };
         let health = judge_after(0, run);
         assert!(!health.healthy && health.message.contains("stuck"), "{}", health.message);
@@ -209,10 +221,28 @@ mod tests {
     #[test]
     fn the_last_status_is_told_and_does_not_make_it_unhealthy() {
         let health = judge_after(1, |status| {
-            status.running().expect("written");
-            status.finished(1).expect("written");
-            status.waiting(Some(Timestamp::now())).expect("written");
+            status.running();
+            status.finished(1);
+            status.waiting(Some(Timestamp::now()));
         });
+        assert!(health.healthy && health.message.contains("with status 1"), "{}", health.message);
+    }
+
+    #[test]
+    fn only_the_first_failure_to_write_is_fatal() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (here, away) = (directory.path().join("here"), directory.path().join("away"));
+        let mut status = Status::new(here.join("status.json"), None);
+        let error = status.begin(None).expect_err("there is no such directory");
+        assert!(error.to_string().contains("VIETER_STATUS_FILE"), "{error}");
+        std::fs::create_dir(&here).expect("made");
+        status.begin(None).expect("written");
+        std::fs::rename(&here, &away).expect("moved");
+        status.running();
+        status.finished(1);
+        std::fs::rename(&away, &here).expect("moved back");
+        status.waiting(Some(Timestamp::now()));
+        let health = Health::judge(&here.join("status.json"), Timestamp::now());
         assert!(health.healthy && health.message.contains("with status 1"), "{}", health.message);
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use reqwest::{Body, Method, Response, StatusCode, header};
 use serde_json::Value;
 use tokio_util::io::{ReaderStream, StreamReader};
@@ -136,19 +136,29 @@ impl Vieter {
     }
 
     async fn json(&self, url: &str) -> Result<Option<Value>, ServerError> {
+        Ok(self.json_and_time(url).await?.map(|(value, _)| value))
+    }
+
+    /// A document that needs the key, and the server's clock, where it tells; `None` when there is none.
+    async fn json_and_time(&self, url: &str) -> Result<Option<(Value, Option<Timestamp>)>, ServerError> {
         let what = format!("GET {url}");
         let attempt = || async {
             let response = self.send(Method::GET, url, true).await?;
             if response.status() == StatusCode::NOT_FOUND {
                 return Ok(None);
             }
+            let time = time_of(&response);
             let text = response.text().await.map_err(|e| transport(&what, &e))?;
-            serde_json::from_str(&text).map(Some).map_err(|error| match error.is_eof() {
-                // Without a Content-Length, a connection that is dropped looks like the end.
-                true => {
-                    ServerError::Transport { what: what.clone(), why: "the answer ends too early".into() }
+            serde_json::from_str(&text).map(|value| Some((value, time))).map_err(|error| {
+                match error.is_eof() {
+                    // Without a Content-Length, a connection that is dropped looks like the end.
+                    true => {
+                        ServerError::Transport { what: what.clone(), why: "the answer ends too early".into() }
+                    }
+                    false => {
+                        ServerError::Nonsense { what: what.clone(), why: format!("is not JSON: {error}") }
+                    }
                 }
-                false => ServerError::Nonsense { what: what.clone(), why: format!("is not JSON: {error}") },
             })
         };
         self.patiently(attempt).await
@@ -173,15 +183,23 @@ impl Vieter {
             }
         }
         let url = format!("{}/api/repos", self.address);
-        match self.json(&url).await? {
-            Some(answer) => catalog::parse_repos(&answer)
-                .map_err(|why| ServerError::Nonsense { what: format!("GET {url}"), why }),
-            None => Err(ServerError::Refused {
-                what: format!("GET {url}"),
-                status: 404,
-                body: "and /api/v1/targets too: is this the address of a Vieter server?".into(),
-            }),
+        let answer = self.json(&url).await?.ok_or_else(|| no_vieter_server(&url))?;
+        catalog::parse_repos(&answer).map_err(|why| ServerError::Nonsense { what: format!("GET {url}"), why })
+    }
+
+    /// Proves that the address is that of a Vieter server and that it accepts the key, by a look at its list.
+    /// Gives the time of its clock, where it tells.
+    ///
+    /// # Errors
+    /// When it cannot be reached, refuses, or is something else.
+    pub async fn prove(&self) -> Result<Option<Timestamp>, ServerError> {
+        let url = format!("{}/api/v1/targets?limit=1&offset=0", self.address);
+        if let Some((_, time)) = self.json_and_time(&url).await? {
+            return Ok(time);
         }
+        let url = format!("{}/api/repos", self.address);
+        let (_, time) = self.json_and_time(&url).await?.ok_or_else(|| no_vieter_server(&url))?;
+        Ok(time)
     }
 
     /// Whether the server has exactly this package: a HEAD request, epoch included.
@@ -210,14 +228,6 @@ impl Vieter {
             Ok(Some(bytes))
         };
         self.patiently(attempt).await
-    }
-
-    /// How far our clock is ahead of the server's, where it tells.
-    pub async fn clock_skew(&self, now: Timestamp) -> Option<SignedDuration> {
-        let response = self.send(Method::GET, &self.address, false).await.ok()?;
-        let date = response.headers().get(header::DATE)?.to_str().ok()?;
-        let theirs = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
-        Some(now.duration_since(theirs))
     }
 
     /// One package file.
@@ -331,6 +341,18 @@ impl Vieter {
         };
         self.patiently(attempt).await
     }
+}
+
+/// What it means that the server has a list of neither kind.
+fn no_vieter_server(url: &str) -> ServerError {
+    let body = "and /api/v1/targets too: is this the address of a Vieter server?";
+    ServerError::Refused { what: format!("GET {url}"), status: 404, body: body.into() }
+}
+
+/// When the server made an answer, by its own clock.
+fn time_of(response: &Response) -> Option<Timestamp> {
+    let date = response.headers().get(header::DATE)?.to_str().ok()?;
+    Some(jiff::fmt::rfc2822::parse(date).ok()?.timestamp())
 }
 
 /// The key as a header that HTTP libraries do not show. `Config` has checked that it can be one.

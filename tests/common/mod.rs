@@ -174,6 +174,15 @@ impl World {
         self.note(vieter.run())
     }
 
+    /// Waits for the end of a scheduler, whose log has the lines of its runs as well.
+    pub fn wait_scheduler(&self, running: Running, timeout: Duration) -> Finished {
+        let finished = running.wait(timeout);
+        let ids =
+            finished.json_lines().into_iter().filter_map(|line| Some(line["run_id"].as_str()?.to_owned()));
+        lock(&self.run_ids).extend(ids);
+        finished
+    }
+
     /// Waits for the end of the program.
     pub fn wait(&self, running: Running, timeout: Duration) -> Finished {
         self.note(running.wait(timeout))

@@ -52,6 +52,12 @@ impl Vieter {
         self
     }
 
+    /// Has another program, such as `setsid`, execute it in its own place.
+    pub fn through(mut self, program: &str) -> Self {
+        self.arguments.insert(0, std::mem::replace(&mut self.binary, program.into()).into());
+        self
+    }
+
     /// Collects the command lines of the program and its children, see [`Finished::cmdlines`].
     pub fn sample_cmdlines(self) -> Self {
         Self { sample: true, ..self }
