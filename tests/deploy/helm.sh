@@ -29,6 +29,10 @@ install_tools() {
   mv "$building" "$here_tools"
 }
 
+if ! command -v shellcheck >/dev/null; then
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends shellcheck >/dev/null
+fi
 mkdir -p "$cache"
 (
   flock 9
