@@ -38,6 +38,7 @@ verdict() { # NAME STATUS
 mkdir -p "$work/hello"
 cat >"$work/hello/PKGBUILD" <<'PKGBUILD'
 pkgname=hello-ci
+epoch=1
 pkgver=1.0
 pkgrel=1
 pkgdesc='A greeting'
@@ -92,7 +93,7 @@ for example in "${@:-github-actions}"; do
     verdict "$example, $night night: exit status 0" "$status"
     status=0
     [ -e "$work/job/repository/packages/x86_64/packages.db" ] &&
-      [ -e "$work/job/repository/packages/x86_64/hello-ci-1.0-1-any.pkg.tar.zst" ] || status=1
+      [ -e "$work/job/repository/packages/x86_64/hello-ci-1:1.0-1-any.pkg.tar.zst" ] || status=1
     [ "$status" = 0 ] || find "$work/job/repository"
     verdict "$example, $night night: the package is in the repository" "$status"
     want=published
