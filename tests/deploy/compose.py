@@ -51,6 +51,10 @@ def tests_only(image, builder, **more):
     return f"services:\n  vieter:\n    image: {image}\n    environment:\n{lines}"
 
 
+def health(project):
+    return run("docker", "exec", project.id_of("vieter"), "vieter", "healthcheck", check=False).stdout
+
+
 def nightly(suite, packages, builder):
     server = Server(suite, packages.add("compose-nightly"))
     env = {"DOCKER_GID": GROUP, "VIETER_ADDRESS": server.url, "VIETER_SCHEDULE": "* * * * *"}
@@ -67,9 +71,19 @@ def nightly(suite, packages, builder):
     with suite.check("nightly: the key is in no log, no environment and no label"):
         seen = project.logs() + docker("inspect", container)
         expect(KEY not in seen, "the key can be seen")
-    with suite.check("nightly: `restart` brings back the last status"):
+    with suite.check("nightly: `stop` ends it with 143"):
         project("stop")
         expect(inspect(container, ".State.ExitCode") == 143, project.logs()[-1000:])
+    with suite.check("nightly: a new container, and one that is started again, know how the last run ended"):
+        # No new run may hide what they know.
+        settings = project.folder / ".env"
+        settings.write_text(settings.read_text().replace("* * * * *", "0 0 1 1 *"))
+        for commands in (["up", "--detach", "--force-recreate"],), (["stop"], ["start"]):
+            for command in commands:
+                project(*command)
+            said = wait_for("the scheduler", 30, lambda: "next run" in health(project) and health(project))
+            expect("the last run ended at" in said, f"{commands}: {said}")
+        expect(project.id_of("vieter") != container, "it is the same container")
     project("down", "--volumes")
 
 
