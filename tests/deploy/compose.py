@@ -6,11 +6,10 @@ import os
 import re
 import shutil
 import urllib.request
-from pathlib import Path
 
-from daemons import make_daemon_image, privileged_or_like_it
+from daemons import privileged_or_like_it
 from harness import (
-    CLASSIC, KEY, ROOT, Packages, Server, Suite, docker, expect, free_port, inspect, install, repos, run, wait_for,
+    KEY, ROOT, Packages, Server, Suite, docker, expect, free_port, inspect, repos, run, wait_for,
 )
 
 GROUP = str(os.stat("/var/run/docker.sock").st_gid)
@@ -88,7 +87,6 @@ def nightly(suite, packages, builder):
 
 
 def in_docker(suite, packages, builder):
-    make_daemon_image(suite)
     server = Server(suite, packages.add("compose-dind"))
     rights = privileged_or_like_it(compose=True)
     more = tests_only(suite.image, builder) + rights
@@ -117,7 +115,6 @@ def in_docker(suite, packages, builder):
 
 
 def home(suite, packages, builder):
-    make_web_server(suite)
     port = free_port()
     env = {"DOCKER_GID": GROUP, "WEB_PORT": port, "VIETER_PACKAGER": "Jane Doe <jane@example.org>"}
     project = Project(suite, "home", env, tests_only(suite.image, builder))
@@ -155,16 +152,6 @@ def home(suite, packages, builder):
     project("down", "--volumes")
 
 
-def make_web_server(suite):
-    """nginx as its image has it: port 80, /usr/share/nginx/html."""
-    name = "nginx:stable-alpine"
-    if run("docker", "image", "inspect", name, check=False).returncode == 0:
-        return
-    run(Path(__file__).parent / "stand-in-images.sh", "make", stderr=None)
-    suite.undo(lambda: docker("rmi", "--force", name))
-    docker("build", "--quiet", "--tag", name, Path(__file__).parent / "nginx", timeout=900, env=CLASSIC)
-
-
 def examples(suite):
     with suite.check("the files are valid as they are, with env.example for .env"):
         for case in ("nightly", "docker-in-docker", "home"):
@@ -181,9 +168,6 @@ def examples(suite):
 
 
 def body(suite):
-    install(**{"docker_compose": "docker-compose"})
-    suite.base_image()
-    suite.image  # noqa: B018, made now
     packages = Packages(suite)
     builder = suite.forget(f"{suite.id}-builder")
     examples(suite)

@@ -7,7 +7,7 @@ import pwd
 import re
 import stat
 
-from harness import HERE, KEY, Packages, Server, Suite, docker, environment, expect, install, log_lines, run, wait_for
+from harness import HERE, KEY, Packages, Server, Suite, docker, environment, expect, log_lines, run, wait_for
 
 USER = "vieter-podman"
 
@@ -149,9 +149,6 @@ def stopped_in_the_middle(podman, server):
 
 
 def body(suite):
-    install(podman="podman netavark aardvark-dns slirp4netns uidmap", runc="runc", setpriv="util-linux")
-    suite.base_image()
-    suite.image  # noqa: B018, made now
     packages = Packages(suite)
     rootful = Podman(suite, "rootful")
     builds(suite, rootful, packages)
