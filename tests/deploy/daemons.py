@@ -1,11 +1,12 @@
 """More Docker daemons for the tests, in containers."""
 
 import functools
+import os
 
 from harness import run, wait_for
 
 IMAGE = "docker:29-dind"
-SECURITY = ["seccomp=unconfined", "apparmor=unconfined"]
+SECURITY = ["seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"]
 # Newer than the oldest Docker that the tests run with.
 NOT_ALWAYS_KNOWN = {"bpf", "perfmon", "checkpoint_restore"}
 
@@ -37,6 +38,11 @@ def privileged_or_like_it(compose=False):
         return ["--privileged"]
     options = [f"--cap-add={name}" for name in capabilities()] + [f"--security-opt={option}" for option in SECURITY]
     return [*options, "--device=/dev/fuse", "--device-cgroup-rule=a *:* rwm"]
+
+
+def tun_for_everybody():
+    """As udev makes the device wherever there is an udev. It stays so: others may be using it by then."""
+    os.chmod("/dev/net/tun", 0o666)
 
 
 def start_daemon(suite, name, *options, command=(), ready=True):

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from daemons import privileged_or_like_it
+from daemons import privileged_or_like_it, tun_for_everybody
 from harness import HERE, KEY, ROOT, Packages, Server, Suite, away, docker, environment, expect, inspect, run, wait_for
 
 
@@ -131,6 +131,7 @@ def check_pod(suite, packages, folder, extra=()):
 def body(suite):
     packages = Packages(suite)
     check_pod(suite, packages, "base")
+    tun_for_everybody()
     check_pod(suite, packages, "overlays/rootless", extra=["--device=/dev/net/tun"])
 
 

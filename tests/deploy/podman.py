@@ -5,8 +5,8 @@ says. Storage, sockets and the user without root are the test's own."""
 import os
 import pwd
 import re
-import stat
 
+from daemons import tun_for_everybody
 from harness import HERE, KEY, Packages, Server, Suite, docker, environment, expect, log_lines, run, wait_for
 
 USER = "vieter-podman"
@@ -83,17 +83,14 @@ def configuration(suite):
 
 
 def user_without_root(suite):
-    """A user with a range of ids below it, and a tun device that everybody may use, as udev makes it."""
+    """A user with a range of ids below it."""
     try:
         user = pwd.getpwnam(USER)
     except KeyError:
         run("useradd", "--create-home", USER)
         suite.undo(lambda: run("userdel", "--remove", USER, check=False))
         user = pwd.getpwnam(USER)
-    mode = stat.S_IMODE(os.stat("/dev/net/tun").st_mode)
-    if mode & 0o006 != 0o006:
-        os.chmod("/dev/net/tun", 0o666)
-        suite.undo(lambda: os.chmod("/dev/net/tun", mode))
+    tun_for_everybody()
     return user
 
 

@@ -58,7 +58,8 @@ work=$(mktemp -d)
 built() {
 	is_there "$2" || {
 		say "making $2"
-		DOCKER_BUILDKIT=0 docker build --quiet --label "$label=yes" --tag "$2" "$root/tests/deploy/$1" >/dev/null
+		DOCKER_BUILDKIT=0 docker build --label "$label=yes" --tag "$2" "$root/tests/deploy/$1" >"$work/log" 2>&1 ||
+			{ cat "$work/log" >&2 && return 1; }
 	}
 }
 
