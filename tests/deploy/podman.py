@@ -29,7 +29,8 @@ class Podman:
             "PATH": os.environ["PATH"], "HOME": str(self.folder), "XDG_RUNTIME_DIR": str(self.runtime_dir),
             "CONTAINERS_CONF": str(configuration(suite)), "LC_ALL": "C.UTF-8",
         }
-        self.options = ["--root", self.folder / "storage", "--runroot", self.runtime_dir / "run", "--tmpdir", self.runtime_dir / "tmp"]
+        # Where nothing says so, Podman without root copies every layer as a whole, which nobody wants.
+        self.options = ["--storage-driver", "overlay", "--root", self.folder / "storage", "--runroot", self.runtime_dir / "run", "--tmpdir", self.runtime_dir / "tmp"]
         suite.undo(self.remove)
         self.load()
         self.service = suite.process(*self.prefix(), "podman", *self.options, "system", "service", "--time", "0", f"unix://{self.socket}", env=self.environment, cwd=self.folder, stderr=(self.folder.parent / f"{name}.log").open("w"))
@@ -101,6 +102,8 @@ def builds(suite, podman, packages):
         result = podman.vieter(server, "doctor")
         expect(result.returncode == 0, result.stdout + result.stderr)
         print("       " + next(line for line in result.stdout.splitlines() if "Docker:" in line))
+        about = "{{.Store.GraphDriverName}}, cgroup {{.Host.CgroupsVersion}}, {{.Host.OCIRuntime.Name}}, {{.Host.NetworkBackend}}"
+        print("       Podman " + podman("info", "--format", "{{.Version.Version}}, " + about).stdout.strip())
     with suite.check(f"{what}: one package is built and published, one fails: status 1"):
         result = podman.vieter(server, "build")
         expect(result.returncode == 1 and server.has(f"{what}-hello") and not server.has(f"{what}-bad"), result.stderr[-4000:])
