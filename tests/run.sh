@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # All tests, on a machine with Docker, Rust and Git: installs what they need, makes the stand-in for
-# archlinux:latest once, runs everything, and ends with the counts.
+# archlinux:latest once, runs everything, and ends with the counts. Those of the image and of deploy/
+# (tests/deploy/run.sh) run beside the others, because they mostly wait; what they said comes last.
 #
-# usage: tests/run.sh [FILTER]...     (FILTERs are passed on to cargo nextest or cargo test)
+# usage: tests/run.sh [FILTER]...     (FILTERs are for cargo test; with them tests/deploy is left out)
 # VIETER_TEST_BASE_IMAGE=archlinux:latest runs the same tests on the real image, where there is one.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -28,12 +29,30 @@ if [[ -z ${VIETER_TEST_BASE_IMAGE-} ]]; then
 	tests/archlinux/build.sh --suite bookworm --tag archlinux:pacman6
 fi
 
-tests/deploy/helm.sh
+work=$(mktemp -d)
+deployment=''
+cleanup() {
+	[[ -z $deployment ]] || kill "$deployment" 2>/dev/null || true
+	wait
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+if (($# == 0)); then
+	tests/deploy/run.sh >"$work/deploy.log" 2>&1 &
+	deployment=$!
+fi
 status=0
-cargo test --workspace --locked --no-fail-fast -- --test-threads="${TEST_THREADS:-2}" "$@" 2>&1 | tee "$log" || status=1
+cargo test --workspace --locked --no-fail-fast -- --test-threads="${TEST_THREADS:-2}" "$@" 2>&1 | tee "$work/cargo.log" || status=1
+if [[ -n $deployment ]]; then
+	wait "$deployment" || status=1
+	deployment=''
+	cat "$work/deploy.log"
+	tail -n 1 "$work/deploy.log" >>"$work/cargo.log"
+fi
 awk '/^test result:/ { passed += $4; failed += $6 }
-	END { printf "%d passed, %d failed\n", passed, failed; exit passed == 0 }' "$log" || status=1
+	/^[0-9]+ passed, [0-9]+ failed$/ { passed += $1; failed += $3 }
+	END { printf "%d passed, %d failed\n", passed, failed; exit passed == 0 }' "$work/cargo.log" || status=1
 exit "$status"

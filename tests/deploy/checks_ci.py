@@ -3,8 +3,10 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
+import tarfile
 import tempfile
 
 import jsonschema
@@ -65,6 +67,21 @@ def run_example(example, status, directory):
     return done, work
 
 
+def artefacts_can_be_uploaded(example, work, what):
+    """The forges' artefacts are there, and no file of theirs has a name that they refuse."""
+    if example.stem not in ("github-actions", "forgejo"):
+        return
+    paths = [work / path for path in ci_script.artefacts(example)]
+    assert paths, what
+    for path in paths:
+        files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+        assert files, f"nothing at {path}: {what}"
+        refused = [file.name for file in files if set(file.name) & set('"<>|:*?\r\n')]
+        assert not refused, f"{refused}: {what}"
+    with tarfile.open(work / "repository.tar") as tar:
+        assert "./packages/x86_64/hello-1:2-1-any.pkg.tar.zst" in tar.getnames(), f"{tar.getnames()}: {what}"
+
+
 def check_examples_run():
     """Each example's script passes the status on, keeps what was published and drops what is superseded."""
     for example in EXAMPLES:
@@ -77,12 +94,26 @@ def check_examples_run():
                 if status == 69:
                     assert packages == ([] if example.stem == "woodpecker" else ["hello-1-1-any.pkg.tar.zst"]), what
                 else:
-                    assert packages == ["hello-2-1-any.pkg.tar.zst"], what
+                    assert packages == ["hello-1:2-1-any.pkg.tar.zst"], what
                     assert (work / "reports" / "report.json").exists(), what
+                    artefacts_can_be_uploaded(example, work, what)
                 containers = pathlib.Path(directory) / "containers"
                 assert not containers.exists() or not list(containers.iterdir()), f"a container is left: {what}"
                 if example.stem in ("github-actions", "forgejo") and status != 69:
                     assert "summary" in (pathlib.Path(directory) / "summary.md").read_text(), what
+
+
+def check_a_run_ends_before_its_job():
+    """A job that is stopped keeps nothing; a run that ends itself keeps what it has built."""
+    for example in EXAMPLES:
+        text = example.read_text()
+        limit = re.search(r"timeout-minutes: (\d+)|timeout: (\d+)h", text)
+        if not limit:
+            assert example.stem == "woodpecker", example.name  # It publishes to where things stay.
+            continue
+        minutes = int(limit[1] or 60 * int(limit[2]))
+        [hours] = re.findall(r"VIETER_RUN_TIMEOUT(?:=|: )(\d+)h", text)
+        assert 60 * int(hours) + 30 <= minutes <= 360, example.name
 
 
 def check_same_script_for_both_forges():

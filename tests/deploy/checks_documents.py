@@ -15,6 +15,7 @@ from common import (
     OVERLAYS,
     ROOT,
     builder_of,
+    environment,
     everything_rendered,
     one,
     pod_of,
@@ -56,24 +57,34 @@ def check_links_in_documents():
 def check_examples_in_documents():
     """What docs/kubernetes.md shows works: the values, and the overlay of one's own."""
     blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "kubernetes.md").read_text(), re.S)
-    values = [block for block in blocks if "kind: Kustomization" not in block]
     [overlay] = [block for block in blocks if "kind: Kustomization" in block]
+    [remote] = [block for block in blocks if "DOCKER_HOST" in block]
+    values = [block for block in blocks if block not in (overlay, remote)]
     assert len(values) == 2, blocks
     for block in values:
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
             file.write(block)
             file.flush()
             template("--values", file.name)
+    text = kustomize(overlay)
+    assert builder_of(pod_of(text))["image"] == "registry.example.org/vieter:1.0"
+    config = one(text, "ConfigMap")
+    assert config["data"].keys() == {"VIETER_ADDRESS", "VIETER_BUILD_TIMEOUT", "VIETER_RUN_TIMEOUT"}, config
+    assert builder_of(pod_of(text))["envFrom"][0]["configMapRef"]["name"] == config["metadata"]["name"]
+    remote = overlay.replace("overlays/rootless", "overlays/remote-docker").replace("    literals:\n", remote)
+    text = kustomize(remote)
+    assert one(text, "ConfigMap")["data"]["DOCKER_HOST"] == "tcp://builds.example.org:2376", text
+    assert not any(name.startswith("DOCKER_") for name in environment(pod_of(text))), "these would win"
+
+
+def kustomize(overlay):
+    """An overlay of one's own, beside a checkout."""
     with tempfile.TemporaryDirectory() as directory:
         mine = pathlib.Path(directory) / "mine"
         mine.mkdir()
         (mine / "kustomization.yaml").write_text(overlay)
         shutil.copytree(MANIFESTS, pathlib.Path(directory) / "vieter" / "deploy" / "kubernetes")
-        text = run("kubectl", "kustomize", str(mine))
-    assert builder_of(pod_of(text))["image"] == "registry.example.org/vieter:1.0"
-    config = one(text, "ConfigMap")
-    assert config["data"].keys() == {"VIETER_ADDRESS", "VIETER_BUILD_TIMEOUT", "VIETER_RUN_TIMEOUT"}, config
-    assert builder_of(pod_of(text))["envFrom"][0]["configMapRef"]["name"] == config["metadata"]["name"]
+        return run("kubectl", "kustomize", str(mine))
 
 
 def check_pod_parts():

@@ -62,7 +62,8 @@ def check_daemon_is_a_native_sidecar():
     for name, text in everything_rendered():
         pod = pod_of(text)
         if not pod.get("initContainers"):
-            assert environment(pod)["DOCKER_HOST"], name
+            config = {k: v for d in documents(text) if d["kind"] == "ConfigMap" for k, v in d["data"].items()}
+            assert (config | environment(pod))["DOCKER_HOST"], name
             continue
         [daemon] = pod["initContainers"]
         assert daemon["restartPolicy"] == "Always" and daemon["startupProbe"]["exec"]["command"] == ["docker", "info"]

@@ -75,6 +75,8 @@ def check_bad_values_are_refused():
         ([*good, "--set", "repository.enabled=true"], "server.address and repository.enabled"),
         (["--set", "repository.enabled=true"], "needs the list"),
         ([*static, "--set", "shards=2"], "several pods must not write"),
+        ([*good, "--set", "shards=2,docker.persistence.accessModes={ReadWriteOncePod}"], "docker.persistence.accessModes and shards"),
+        ([*good, "--set", "shards=2,cache.enabled=true,cache.accessModes={ReadWriteOncePod}"], "cache.accessModes and shards"),
         ([*static, "--set", "existingReposConfigMap=x"], "repos and existingReposConfigMap"),
         ([*static, "--set", "repos[0].url=https://user:word@git.example.org/x"], "/repos/0/url"),
         ([*static, "--set", "repos[0].url=https://token@git.example.org/x"], "/repos/0/url"),
@@ -177,6 +179,32 @@ def check_shards():
     for case in CASES:
         shards = yaml.safe_load(case.read_text()).get("shards", 0)
         assert ("JOB_COMPLETION_INDEX" in rendered(case.stem)) == (shards > 0), case.stem
+
+
+def check_shards_stay_together_where_they_must():
+    """Pods that share a claim for one node run on one node, and only those."""
+    values = ["--values", str(HERE / "cases" / "default.yaml")]
+    for settings, together in [
+        ("shards=0", False),
+        ("shards=1", False),
+        ("shards=2", True),
+        ("shards=2,docker.persistence.accessModes={ReadWriteMany}", False),
+        ("shards=2,docker.persistence.existingClaim=mine", False),
+        ("shards=2,docker.persistence.hostPath=/srv/docker", False),
+        ("shards=2,docker.persistence.hostPath=/srv/docker,cache.enabled=true", True),
+        ("shards=2,docker.persistence.enabled=false", False),
+        ("shards=2,docker.persistence.enabled=false,reports.enabled=true", True),
+        ("shards=2,docker.mode=remote,docker.remote.host=tcp://far:2376", False),
+    ]:
+        text = template(*values, "--set", settings)
+        assert ("affinity" in pod_of(text)) == together, settings
+        assert "affinity" not in one(text, "Pod")["spec"], f"{settings}: the test's pod has volumes of its own"
+    text = rendered("shards-one-node")
+    affinity, labels = pod_of(text)["affinity"], job_of(text)["template"]["metadata"]["labels"]
+    [term] = affinity["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert term["topologyKey"] == "kubernetes.io/hostname" and affinity["nodeAffinity"], affinity
+    # The first pod may start only because it is itself what it wants to be near to.
+    assert term["labelSelector"]["matchLabels"].items() <= labels.items(), (term, labels)
 
 
 def check_helm_test():

@@ -1,25 +1,27 @@
 #!/usr/bin/env bash
-# Runs the script part of a CI example for real: it must build a package into a static repository, and the
-# second time find nothing to do. Needs Docker and the image archlinux:latest (tests/archlinux/build.sh).
+# Runs the script part of the CI examples for real, with the real image: each must build a package into a static
+# repository, and the second time find nothing to do. Needs Docker and the image archlinux:latest
+# (tests/archlinux/build.sh).
 #
-#   tests/deploy/ci.sh [github-actions|forgejo|gitlab-ci|woodpecker]...
+#   tests/deploy/ci.sh [github-actions|forgejo|gitlab-ci|woodpecker]...     (all of them, unless some are named)
 #
-# VIETER_BINARY: the program (default: target/debug/vieter). The builder's image is one for this test, made
-# from archlinux:latest with the program and git in it.
+# VIETER_IMAGE: the image to test; tests/deploy/run.sh ci makes it.
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(cd "$here/../.." && pwd)"
-binary="${VIETER_BINARY:-$root/target/debug/vieter}"
+: "${VIETER_IMAGE:?an image of vieter; tests/deploy/run.sh ci makes one}"
 work="$(mktemp -d)"
 image="vieter-ci-test:$$"
 container="vieter-ci-test-$$"
+builder="vieter-ci-test-$$-builder"
 passed=0
 failed=0
 
 clean_up() {
   docker rm --force --volumes "$container" >/dev/null 2>&1 || true
   docker image rm --force "$image" >/dev/null 2>&1 || true
+  docker images --quiet --filter "label=dev.vieter.name=$builder" | xargs --no-run-if-empty docker image rm --force >/dev/null 2>&1 || true
   rm -rf "$work"
 }
 trap clean_up EXIT
@@ -38,6 +40,7 @@ verdict() { # NAME STATUS
 mkdir -p "$work/hello"
 cat >"$work/hello/PKGBUILD" <<'PKGBUILD'
 pkgname=hello-ci
+epoch=1
 pkgver=1.0
 pkgrel=1
 pkgdesc='A greeting'
@@ -52,13 +55,10 @@ git -C "$work/hello" init --quiet --initial-branch=main
 git -C "$work/hello" add PKGBUILD
 git -C "$work/hello" -c user.name=ci -c user.email=ci@example.org commit --quiet --message 'hello-ci 1.0'
 
-# The builder's image, with that repository where the list says.
-docker create --name "$container" archlinux:latest \
-  sh -c 'pacman -Syu --noconfirm --needed git && chmod 755 /usr/local/bin/vieter && chown -R 0:0 /hello.git' >/dev/null
-docker cp "$binary" "$container:/usr/local/bin/vieter"
+# The image, with that repository where the list says, and a builder image of its own: the daemon is shared.
+docker create --name "$container" "$VIETER_IMAGE" >/dev/null
 docker cp "$work/hello/.git" "$container:/hello.git"
-docker start --attach "$container" >"$work/image.log" 2>&1 || { cat "$work/image.log"; exit 1; }
-docker commit --change 'ENTRYPOINT ["vieter"]' --change 'CMD []' "$container" "$image" >/dev/null
+docker commit --change "ENV VIETER_IMAGE_NAME=$builder" "$container" "$image" >/dev/null
 
 as_container() { # Runs the example where its runner would: in a container of the builder's image.
   docker run --rm --interactive --entrypoint sh --user 0:0 --env TMPDIR=/tmp \
@@ -67,7 +67,8 @@ as_container() { # Runs the example where its runner would: in a container of th
     --env CI_PROJECT_DIR="$work/job" "$@" "$image" -c 'exec bash -s' <"$work/script.sh"
 }
 
-for example in "${@:-github-actions}"; do
+[ $# -gt 0 ] || set -- github-actions forgejo gitlab-ci woodpecker
+for example; do
   rm -rf "$work/job"
   mkdir -p "$work/job"
   printf '[{"url": "/hello.git", "branch": "main", "repo": "packages"}]\n' >"$work/job/packages.json"
@@ -92,7 +93,7 @@ for example in "${@:-github-actions}"; do
     verdict "$example, $night night: exit status 0" "$status"
     status=0
     [ -e "$work/job/repository/packages/x86_64/packages.db" ] &&
-      [ -e "$work/job/repository/packages/x86_64/hello-ci-1.0-1-any.pkg.tar.zst" ] || status=1
+      [ -e "$work/job/repository/packages/x86_64/hello-ci-1:1.0-1-any.pkg.tar.zst" ] || status=1
     [ "$status" = 0 ] || find "$work/job/repository"
     verdict "$example, $night night: the package is in the repository" "$status"
     want=published

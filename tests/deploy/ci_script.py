@@ -24,6 +24,12 @@ def parts(path):
     raise SystemExit(f"{path}: no example that is known here")
 
 
+def artefacts(path):
+    """What an example of GitHub's or Forgejo's uploads."""
+    [job] = yaml.safe_load(pathlib.Path(path).read_text())["jobs"].values()
+    return [step["with"]["path"] for step in job["steps"] if "/upload-artifact@" in step.get("uses", "")]
+
+
 def script(path):
     """What a runner would do."""
     environment, lines = parts(path)

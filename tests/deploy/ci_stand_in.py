@@ -2,7 +2,7 @@
 """Stands in for `docker` and `vieter` while the script of a CI example is tried.
 
 As docker it knows what the scripts use: create, cp, start --attach, stop, rm. A container is a folder of
-STAND_IN. As vieter it publishes version 2 of a package and ends with STAND_IN_STATUS; 69 means that it could
+STAND_IN. As vieter it publishes version 1:2 of a package and ends with STAND_IN_STATUS; 69 means that it could
 not do anything.
 """
 
@@ -28,7 +28,7 @@ def vieter(arguments, root, environment):
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.zst"):
         old.unlink()
-    (folder / "hello-2-1-any.pkg.tar.zst").write_text("new")
+    (folder / "hello-1:2-1-any.pkg.tar.zst").write_text("new")
     reports = root(environment["VIETER_REPORT_DIR"])
     reports.mkdir(parents=True, exist_ok=True)
     (reports / "report.json").write_text("{}")
@@ -38,11 +38,14 @@ def vieter(arguments, root, environment):
     return status
 
 
-def copy(source, target):
-    """As `docker cp` does: into a folder that exists, instead of one that does not."""
+def copy(source, target, contents):
+    """As `docker cp` does: into a folder that exists, instead of one that does not; the contents of `folder/.`."""
     if not source.exists():
         print(f"no such path: {source}", file=sys.stderr)
         return 1
+    if contents:
+        shutil.copytree(source, target, dirs_exist_ok=True)
+        return 0
     if target.is_dir():
         target = target / source.name
     (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
@@ -66,7 +69,9 @@ def docker(arguments):
                 words.append(word)
         assert words == ["0:0", "/var/run/docker.sock:/var/run/docker.sock", "vieter:latest", "build"], words
         container = containers / "c0ffee"
-        (container / "root").mkdir(parents=True)
+        # As the Dockerfile makes them.
+        for folder in ("repository", "reports", "cache"):
+            (container / "root" / folder).mkdir(parents=True)
         (container / "env.json").write_text(json.dumps(environment))
         print("c0ffee")
         return 0
@@ -77,7 +82,7 @@ def docker(arguments):
             else pathlib.Path(path)
             for path in rest
         )
-        return copy(source, target)
+        return copy(source, target, contents=rest[0].endswith("/."))
     container = containers / rest[-1]
     assert container.is_dir(), rest
     if command == "start":

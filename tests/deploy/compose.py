@@ -6,11 +6,10 @@ import os
 import re
 import shutil
 import urllib.request
-from pathlib import Path
 
-from daemons import make_daemon_image, privileged_or_like_it
+from daemons import privileged_or_like_it
 from harness import (
-    CLASSIC, KEY, ROOT, Packages, Server, Suite, docker, expect, free_port, inspect, install, repos, run, wait_for,
+    KEY, ROOT, Packages, Server, Suite, docker, expect, free_port, inspect, repos, run, wait_for,
 )
 
 GROUP = str(os.stat("/var/run/docker.sock").st_gid)
@@ -51,6 +50,10 @@ def tests_only(image, builder, **more):
     return f"services:\n  vieter:\n    image: {image}\n    environment:\n{lines}"
 
 
+def health(project):
+    return run("docker", "exec", project.id_of("vieter"), "vieter", "healthcheck", check=False).stdout
+
+
 def nightly(suite, packages, builder):
     server = Server(suite, packages.add("compose-nightly"))
     env = {"DOCKER_GID": GROUP, "VIETER_ADDRESS": server.url, "VIETER_SCHEDULE": "* * * * *"}
@@ -67,14 +70,23 @@ def nightly(suite, packages, builder):
     with suite.check("nightly: the key is in no log, no environment and no label"):
         seen = project.logs() + docker("inspect", container)
         expect(KEY not in seen, "the key can be seen")
-    with suite.check("nightly: `restart` brings back the last status"):
+    with suite.check("nightly: `stop` ends it with 143"):
         project("stop")
         expect(inspect(container, ".State.ExitCode") == 143, project.logs()[-1000:])
+    with suite.check("nightly: a new container, and one that is started again, know how the last run ended"):
+        # No new run may hide what they know.
+        settings = project.folder / ".env"
+        settings.write_text(settings.read_text().replace("* * * * *", "0 0 1 1 *"))
+        for commands in (["up", "--detach", "--force-recreate"],), (["stop"], ["start"]):
+            for command in commands:
+                project(*command)
+            said = wait_for("the scheduler", 30, lambda: "next run" in health(project) and health(project))
+            expect("the last run ended at" in said, f"{commands}: {said}")
+        expect(project.id_of("vieter") != container, "it is the same container")
     project("down", "--volumes")
 
 
 def in_docker(suite, packages, builder):
-    make_daemon_image(suite)
     server = Server(suite, packages.add("compose-dind"))
     rights = privileged_or_like_it(compose=True)
     more = tests_only(suite.image, builder) + rights
@@ -83,13 +95,12 @@ def in_docker(suite, packages, builder):
         project("up", "--detach", "docker")
         daemon = project.id_of("docker")
         wait_for("healthy", 180, lambda: inspect(daemon, ".State.Health.Status") == "healthy")
+        print(f"       Docker {docker('exec', daemon, 'docker', 'version', '--format', '{{.Server.Version}}')}")
         # There is no registry here to pull it from.
         run("sh", "-c", f"docker save archlinux:latest | docker exec -i {daemon} docker load", timeout=600)
     with suite.check("docker-in-docker: one run over TLS builds a package and ends with 0"):
         result = project("up", "--abort-on-container-exit", "--exit-code-from", "vieter", check=False, timeout=NIGHT)
         expect(result.returncode == 0 and server.has("compose-dind"), result.stdout[-3000:] + result.stderr[-1000:])
-        version = re.search(r"Docker (\d+)\.", result.stdout)
-        print(f"       a daemon of version {version.group(1) if version else '?'}")
     with suite.check("docker-in-docker: the second run finds everything up to date"):
         result = project("up", "--abort-on-container-exit", "--exit-code-from", "vieter", check=False, timeout=NIGHT)
         expect(result.returncode == 0 and "up to date" in result.stdout, result.stdout[-3000:])
@@ -103,7 +114,6 @@ def in_docker(suite, packages, builder):
 
 
 def home(suite, packages, builder):
-    make_web_server(suite)
     port = free_port()
     env = {"DOCKER_GID": GROUP, "WEB_PORT": port, "VIETER_PACKAGER": "Jane Doe <jane@example.org>"}
     project = Project(suite, "home", env, tests_only(suite.image, builder))
@@ -141,16 +151,6 @@ def home(suite, packages, builder):
     project("down", "--volumes")
 
 
-def make_web_server(suite):
-    """nginx as its image has it: port 80, /usr/share/nginx/html."""
-    name = "nginx:stable-alpine"
-    if run("docker", "image", "inspect", name, check=False).returncode == 0:
-        return
-    run(Path(__file__).parent / "stand-in-images.sh", "make", stderr=None)
-    suite.undo(lambda: docker("rmi", "--force", name))
-    docker("build", "--quiet", "--tag", name, Path(__file__).parent / "nginx", timeout=900, env=CLASSIC)
-
-
 def examples(suite):
     with suite.check("the files are valid as they are, with env.example for .env"):
         for case in ("nightly", "docker-in-docker", "home"):
@@ -167,9 +167,6 @@ def examples(suite):
 
 
 def body(suite):
-    install(**{"docker_compose": "docker-compose"})
-    suite.base_image()
-    suite.image  # noqa: B018, made now
     packages = Packages(suite)
     builder = suite.forget(f"{suite.id}-builder")
     examples(suite)

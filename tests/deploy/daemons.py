@@ -1,22 +1,14 @@
-"""More Docker daemons for the tests: in containers, made from Debian's packages where there is no registry."""
+"""More Docker daemons for the tests, in containers."""
 
 import functools
+import os
 
-from harness import CLASSIC, HERE, docker, run, wait_for
+from harness import run, wait_for
 
 IMAGE = "docker:29-dind"
-ROOTLESS_IMAGE = "docker:29-dind-rootless"
-SECURITY = ["seccomp=unconfined", "apparmor=unconfined"]
+SECURITY = ["seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"]
 # Newer than the oldest Docker that the tests run with.
 NOT_ALWAYS_KNOWN = {"bpf", "perfmon", "checkpoint_restore"}
-
-
-def make_daemon_image(suite, image=IMAGE):
-    """The image that the compose and Kubernetes files use, or a stand-in under its name."""
-    if run("docker", "image", "inspect", image, check=False).returncode != 0:
-        run(HERE / "stand-in-images.sh", "make", stderr=None)
-        suite.undo(lambda: docker("rmi", "--force", image))
-        docker("build", "--quiet", "--tag", image, HERE / "docker-in-docker", timeout=1800, env=CLASSIC)
 
 
 def capabilities():
@@ -48,9 +40,13 @@ def privileged_or_like_it(compose=False):
     return [*options, "--device=/dev/fuse", "--device-cgroup-rule=a *:* rwm"]
 
 
+def tun_for_everybody():
+    """As udev makes the device wherever there is an udev. It stays so: others may be using it by then."""
+    os.chmod("/dev/net/tun", 0o666)
+
+
 def start_daemon(suite, name, *options, command=(), ready=True):
     """A daemon in a container of its own; gives the container's name."""
-    make_daemon_image(suite)
     container = suite.container(name, *privileged_or_like_it(), "--volume", "/var/lib/docker", *options, image=IMAGE, command=command)
     if ready:
         wait_for(f"the daemon {name}", 120, lambda: run("docker", "exec", container, "docker", "info", check=False).returncode == 0)

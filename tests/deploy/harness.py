@@ -1,9 +1,11 @@
-"""What the tests of the image, the compose files and the daemons share: checks that are counted, an image under
-test, packages in Git, a package server, and a clean-up that takes everything away again.
+"""What the tests of the image, the compose files and the daemons share: checks that are counted, packages in Git, a
+package server, and a clean-up that takes everything away again.
 
-VIETER_IMAGE: an image to test instead of one that is built from the Dockerfile first.
+The image under test (VIETER_IMAGE), the stand-ins of other images and the stand-in of the package server
+(VIETER_SERVER_STAND_IN) are made by run.sh, which starts the scripts: `tests/deploy/run.sh NAME`.
 """
 
+import fcntl
 import json
 import os
 import shutil
@@ -64,12 +66,26 @@ def wait_for(what, seconds, condition, every=0.5):
         time.sleep(every)
 
 
-def install(**packages):
-    """Debian's packages for programs that are not there: program="package"."""
+# Programs that the scripts need, and Debian's packages for them.
+PROGRAMS = {
+    "docker-compose": "docker-compose", "openssl": "openssl", "capsh": "libcap2-bin", "ip": "iproute2", "pgrep": "procps",
+    "sshd": "openssh-server", "ssh": "openssh-client", "setpriv": "util-linux", "runc": "runc",
+    "podman": "podman netavark aardvark-dns slirp4netns uidmap", "shellcheck": "shellcheck",
+}
+
+
+def install():
+    """What is missing of these; one installation at a time."""
+    with open(Path(tempfile.gettempdir()) / "vieter-tests-install.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        install_missing()
+
+
+def install_missing():
     path = os.environ["PATH"] + ":/usr/sbin:/sbin"
-    missing = [package for program, package in packages.items() if not shutil.which(program.replace("_", "-"), path=path)]
+    missing = [packages for program, packages in PROGRAMS.items() if not shutil.which(program, path=path)]
     if missing:
-        names = sorted({name for package in missing for name in package.split()})
+        names = sorted({name for packages in missing for name in packages.split()})
         run("apt-get", "update", "-qq")
         # A service that an installation would start is not wanted here.
         policy = Path("/usr/sbin/policy-rc.d")
@@ -107,7 +123,6 @@ class Suite:
         self.work = Path(tempfile.mkdtemp(prefix=f"vieter-{name}-"))
         self.id = f"vieter-{name}-{os.getpid()}"
         self._undo = []
-        self._image = None
         self.undo(lambda: shutil.rmtree(self.work, ignore_errors=True))
         for stop in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(stop, lambda number, _: sys.exit(128 + number))
@@ -134,6 +149,7 @@ class Suite:
         """Makes the checks, cleans up whatever happens, and says how many passed."""
         trouble = None
         try:
+            install()
             body(self)
         except BaseException as error:  # noqa: BLE001, told below
             trouble = error
@@ -154,10 +170,8 @@ class Suite:
 
     @property
     def image(self):
-        """The image under test, made when it is first asked for."""
-        if self._image is None:
-            self._image = os.environ.get("VIETER_IMAGE") or self.build_image()
-        return self._image
+        """The image under test."""
+        return os.environ["VIETER_IMAGE"]
 
     @property
     def context(self):
@@ -171,19 +185,6 @@ class Suite:
                 shutil.copy2(licence, copy)
             shutil.copytree(ROOT / "src", copy / "src")
         return copy
-
-    def build_image(self):
-        """`docker build` of the Dockerfile; what was made for it goes at the end, unless VIETER_TEST_KEEP says no."""
-        if not os.environ.get("VIETER_TEST_KEEP"):
-            self.undo(lambda: run(HERE / "stand-in-images.sh", "remove"))
-        run(HERE / "stand-in-images.sh", "make", stderr=None)
-        tag = f"{self.id}:latest"
-        self.undo(lambda: docker("rmi", "--force", tag))
-        print("building the image", flush=True)
-        start = time.monotonic()
-        run("nice", "-n", "10", "docker", "build", "--tag", tag, self.context, timeout=7200, env=CLASSIC)
-        print(f"       {time.monotonic() - start:.0f} s", flush=True)
-        return tag
 
     @property
     def gateway(self):
@@ -204,10 +205,6 @@ class Suite:
 
         self.undo(end)
         return child
-
-    def base_image(self):
-        """archlinux:latest, a stand-in where there is none."""
-        run(ROOT / "tests/archlinux/build.sh", stderr=None)
 
     def forget(self, name):
         """At the end, removes every builder image of that VIETER_IMAGE_NAME."""
@@ -277,7 +274,7 @@ class Server:
     """The stand-in of a Vieter server, on every address of this machine."""
 
     def __init__(self, suite, *urls, generation="0.6"):
-        binary = os.environ.get("VIETER_SERVER_STAND_IN") or build_server()
+        binary = os.environ["VIETER_SERVER_STAND_IN"]
         listed = repos(suite.work / f"server-{time.monotonic_ns()}.json", *urls)
         child = suite.process(
             binary, "--all-addresses", "yes", "--api-key", KEY, "--generation", generation, "--repos", listed,
@@ -296,14 +293,6 @@ class Server:
             if error.code == 404:
                 return False
             raise
-
-
-def build_server():
-    """Builds the stand-in."""
-    command = ["nice", "-n", "10", "cargo", "build", "--quiet", "--locked", "--package", "vieter-test-support", "--bin", "vieter-server-stand-in"]
-    run(*command, cwd=ROOT, timeout=3600, stderr=None)
-    target = json.loads(run("cargo", "metadata", "--format-version=1", "--no-deps", "--locked", cwd=ROOT).stdout)["target_directory"]
-    return f"{target}/debug/vieter-server-stand-in"
 
 
 def environment(**settings):
@@ -333,3 +322,7 @@ def inside(container):
     script = "for p in /proc/[0-9]*; do printf '%s %s %s\\n' ${p#/proc/} \"$(sed 's/.*) //;s/ .*//' $p/stat 2>/dev/null)\" \"$(tr '\\0' ' ' <$p/cmdline 2>/dev/null)\"; done"
     rows = docker("exec", container, "sh", "-c", script).splitlines()
     return [row.split(None, 2) for row in rows if len(row.split(None, 2)) == 3 and "/proc/" not in row]
+
+
+if __name__ == "__main__":
+    install()

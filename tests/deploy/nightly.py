@@ -7,7 +7,7 @@ import time
 import zoneinfo
 
 from harness import (
-    HERE, KEY, Packages, Server, Suite, away, docker, environment, expect, inside, inspect, install, log_lines, run, wait_for,
+    HERE, KEY, Packages, Server, Suite, away, docker, environment, expect, inside, inspect, log_lines, run, wait_for,
 )
 
 SOCKET = ["--volume", "/var/run/docker.sock:/var/run/docker.sock"]
@@ -215,9 +215,6 @@ def stopping(suite, world):
 
 
 def body(suite):
-    install(**{"docker_compose": "docker-compose"})
-    suite.base_image()
-    suite.image  # noqa: B018, made now
     world = World(suite)
     idle = Server(suite)
     silent = a_silent_scheduler(suite, world, idle)

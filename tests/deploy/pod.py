@@ -4,34 +4,17 @@ capabilities, probes and order. Each has to build a package. Needs no cluster; `
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-from daemons import ROOTLESS_IMAGE, make_daemon_image, privileged_or_like_it
+from daemons import privileged_or_like_it, tun_for_everybody
 from harness import HERE, KEY, ROOT, Packages, Server, Suite, away, docker, environment, expect, inspect, run, wait_for
-
-
-def kubectl():
-    """The real one; tests/deploy/helm.sh installs it where there is none."""
-    found = shutil.which("kubectl")
-    kept = sorted((Path.home() / ".cache/vieter-tests").glob("deploy-*/bin/kubectl"))
-    if not found and not kept:
-        run(HERE / "helm.sh", check=False, timeout=1800)
-        kept = sorted((Path.home() / ".cache/vieter-tests").glob("deploy-*/bin/kubectl"))
-    return found or kept[-1]
 
 
 def rendered(folder):
     """The parts of the pod, as tests/deploy/pod-parts.py tells them."""
-    try:
-        import yaml  # noqa: F401
-    except ImportError:
-        run("apt-get", "install", "-y", "-qq", "python3-yaml")
-    documents = run(kubectl(), "kustomize", ROOT / "deploy/kubernetes" / folder).stdout
-    python = sys.executable if "yaml" in sys.modules else "/usr/bin/python3"
-    return json.loads(run(python, HERE / "pod-parts.py", input=documents).stdout)
+    documents = run("kubectl", "kustomize", ROOT / "deploy/kubernetes" / folder).stdout
+    return json.loads(run(sys.executable, HERE / "pod-parts.py", input=documents).stdout)
 
 
 class Pod:
@@ -44,7 +27,7 @@ class Pod:
         self.settings = settings
         # The group of the mounts, as the kubelet sets it.
         self.group = parts["fs_group"]
-        self.pause = suite.container(f"{name}-pause", "--entrypoint", "sleep", "--no-healthcheck", command=["infinity"])
+        self.pause = suite.container(f"{name}-pause", "--entrypoint", "sleep", "--stop-signal", "KILL", "--no-healthcheck", command=["infinity"])
         self.sidecars = []
         self.message = self.folder / "termination-log"
         self.folder.mkdir(parents=True)
@@ -146,12 +129,9 @@ def check_pod(suite, packages, folder, extra=()):
 
 
 def body(suite):
-    suite.base_image()
-    suite.image  # noqa: B018, made now
-    make_daemon_image(suite)
-    make_daemon_image(suite, ROOTLESS_IMAGE)
     packages = Packages(suite)
     check_pod(suite, packages, "base")
+    tun_for_everybody()
     check_pod(suite, packages, "overlays/rootless", extra=["--device=/dev/net/tun"])
 
 

@@ -5,9 +5,9 @@ says. Storage, sockets and the user without root are the test's own."""
 import os
 import pwd
 import re
-import stat
 
-from harness import HERE, KEY, Packages, Server, Suite, docker, environment, expect, install, log_lines, run, wait_for
+from daemons import tun_for_everybody
+from harness import HERE, KEY, Packages, Server, Suite, docker, environment, expect, log_lines, run, wait_for
 
 USER = "vieter-podman"
 
@@ -29,7 +29,8 @@ class Podman:
             "PATH": os.environ["PATH"], "HOME": str(self.folder), "XDG_RUNTIME_DIR": str(self.runtime_dir),
             "CONTAINERS_CONF": str(configuration(suite)), "LC_ALL": "C.UTF-8",
         }
-        self.options = ["--root", self.folder / "storage", "--runroot", self.runtime_dir / "run", "--tmpdir", self.runtime_dir / "tmp"]
+        # Where nothing says so, Podman without root copies every layer as a whole, which nobody wants.
+        self.options = ["--storage-driver", "overlay", "--root", self.folder / "storage", "--runroot", self.runtime_dir / "run", "--tmpdir", self.runtime_dir / "tmp"]
         suite.undo(self.remove)
         self.load()
         self.service = suite.process(*self.prefix(), "podman", *self.options, "system", "service", "--time", "0", f"unix://{self.socket}", env=self.environment, cwd=self.folder, stderr=(self.folder.parent / f"{name}.log").open("w"))
@@ -83,17 +84,14 @@ def configuration(suite):
 
 
 def user_without_root(suite):
-    """A user with a range of ids below it, and a tun device that everybody may use, as udev makes it."""
+    """A user with a range of ids below it."""
     try:
         user = pwd.getpwnam(USER)
     except KeyError:
         run("useradd", "--create-home", USER)
         suite.undo(lambda: run("userdel", "--remove", USER, check=False))
         user = pwd.getpwnam(USER)
-    mode = stat.S_IMODE(os.stat("/dev/net/tun").st_mode)
-    if mode & 0o006 != 0o006:
-        os.chmod("/dev/net/tun", 0o666)
-        suite.undo(lambda: os.chmod("/dev/net/tun", mode))
+    tun_for_everybody()
     return user
 
 
@@ -104,6 +102,8 @@ def builds(suite, podman, packages):
         result = podman.vieter(server, "doctor")
         expect(result.returncode == 0, result.stdout + result.stderr)
         print("       " + next(line for line in result.stdout.splitlines() if "Docker:" in line))
+        about = "{{.Store.GraphDriverName}}, cgroup {{.Host.CgroupsVersion}}, {{.Host.OCIRuntime.Name}}, {{.Host.NetworkBackend}}"
+        print("       Podman " + podman("info", "--format", "{{.Version.Version}}, " + about).stdout.strip())
     with suite.check(f"{what}: one package is built and published, one fails: status 1"):
         result = podman.vieter(server, "build")
         expect(result.returncode == 1 and server.has(f"{what}-hello") and not server.has(f"{what}-bad"), result.stderr[-4000:])
@@ -149,9 +149,6 @@ def stopped_in_the_middle(podman, server):
 
 
 def body(suite):
-    install(podman="podman netavark aardvark-dns slirp4netns uidmap", runc="runc", setpriv="util-linux")
-    suite.base_image()
-    suite.image  # noqa: B018, made now
     packages = Packages(suite)
     rootful = Podman(suite, "rootful")
     builds(suite, rootful, packages)

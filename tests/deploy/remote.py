@@ -10,7 +10,7 @@ import time
 
 from daemons import start_daemon
 from harness import (
-    KEY, Packages, Server, Suite, away, docker, environment, expect, free_port, install, listens, run, wait_for,
+    KEY, Packages, Server, Suite, away, docker, environment, expect, free_port, listens, run, wait_for,
 )
 
 GROUP = str(os.stat("/var/run/docker.sock").st_gid)
@@ -119,7 +119,6 @@ def over_tls(suite, world):
 
 def over_ssh(suite, world):
     """sshd on this machine, with a key; the user on the other side needs the `docker` command, as for docker itself."""
-    install(sshd="openssh-server", ssh="openssh-client")
     folder = suite.work / "ssh"
     folder.mkdir()
     port = free_port()
@@ -163,8 +162,6 @@ def dialing():
 
 
 def body(suite):
-    suite.base_image()
-    suite.image  # noqa: B018, made now
     world = World(suite)
     over_unix(suite, world)
     over_ssh(suite, world)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes stand-ins for the two images that the Dockerfile starts from, under the names that it uses,
-# from Debian's packages and the Rust toolchain of this machine: for machines without a registry.
+# Makes stand-ins for the images that the Dockerfile starts from and that the files in deploy/ name, from Debian's
+# packages and the Rust toolchain of this machine: for machines without a registry.
 # An image that is there already is left as it is, unless this script made it.
 #
 # usage: stand-in-images.sh make|remove
@@ -13,6 +13,9 @@ suite=$(sed -n 's/^ARG DEBIAN=//p' "$root/Dockerfile")
 rust_version=$(sed -n 's/^ARG RUST_VERSION=//p' "$root/Dockerfile")
 debian_image=debian:$suite-slim
 rust_image=rust:$rust_version-slim-$suite
+# One for both: the stand-in is rootless when it is not started as root.
+daemon_images=(docker:29-dind docker:29-dind-rootless)
+web_image=nginx:stable-alpine
 
 say() { printf '%s\n' "stand-in-images.sh: $*" >&2; }
 
@@ -21,7 +24,7 @@ is_there() { docker image inspect "$1" >/dev/null 2>&1; }
 
 remove() {
 	local image
-	for image in "$rust_image" "$debian_image"; do
+	for image in "$web_image" "${daemon_images[@]}" "$rust_image" "$debian_image"; do
 		! is_ours "$image" || docker rmi "$image" >/dev/null
 	done
 	# What was built on them and has no name any more: it carries the label, as all that is made from them does.
@@ -43,9 +46,6 @@ esac
 work=''
 trap '[[ -z $work ]] || rm -rf "$work"' EXIT
 
-if is_there "$debian_image" && is_there "$rust_image"; then
-	exit
-fi
 if ! command -v mmdebstrap >/dev/null; then
 	apt-get update -qq
 	apt-get install -y -qq mmdebstrap debian-archive-keyring >/dev/null
@@ -53,6 +53,15 @@ fi
 # shellcheck disable=SC2016 # apt's placeholder
 mirror=$(apt-get indextargets --format '$(SITE)' | grep -m1 '/debian/*$' || true)
 work=$(mktemp -d)
+
+# built FOLDER IMAGE: by docker, from a folder beside this script
+built() {
+	is_there "$2" || {
+		say "making $2"
+		DOCKER_BUILDKIT=0 docker build --label "$label=yes" --tag "$2" "$root/tests/deploy/$1" >"$work/log" 2>&1 ||
+			{ cat "$work/log" >&2 && return 1; }
+	}
+}
 
 # debian SUITE OPTION...: a root file system on stdout
 debian() {
@@ -89,3 +98,7 @@ if ! is_there "$rust_image"; then
 			--change 'ENV RUSTUP_HOME=/usr/local/rustup' --change 'ENV PATH=/usr/local/cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' \
 			--change 'CMD ["bash"]' - "$rust_image" >/dev/null
 fi
+for image in "${daemon_images[@]}"; do
+	built docker-in-docker "$image"
+done
+built nginx "$web_image"

@@ -85,6 +85,24 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ .volume.existingClaim | default (printf "%s-%s" (include "vieter-builder.fullname" .root) .name) }}
 {{- end }}
 
+{{/*
+The claims that the chart makes, that all pods of `shards` have in common, and that only one node can mount at a time:
+the names of their values, with commas.
+*/}}
+{{- define "vieter-builder.oneNodeClaims" -}}
+{{- $claims := dict "cache" .Values.cache "reports" .Values.reports }}
+{{- if and (include "vieter-builder.ownDaemon" .) (not .Values.docker.persistence.hostPath) }}
+{{- $_ := set $claims "docker.persistence" .Values.docker.persistence }}
+{{- end }}
+{{- $found := list }}
+{{- range $name, $volume := $claims }}
+{{- if and $volume.enabled (not $volume.existingClaim) (not (has "ReadWriteMany" $volume.accessModes)) }}
+{{- $found = append $found $name }}
+{{- end }}
+{{- end }}
+{{- if gt (int .Values.shards) 1 }}{{ $found | sortAlpha | join ", " }}{{ end }}
+{{- end }}
+
 {{/* What no schema can say: values that do not go together. */}}
 {{- define "vieter-builder.check" -}}
 {{- $v := .Values }}
@@ -95,6 +113,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- else }}
 {{- if not $v.server.address }}{{ fail "server.address is needed: the address of the Vieter server (or set repository.enabled)" }}{{ end }}
 {{- if not (include "vieter-builder.apiKeySecret" .) }}{{ fail "server.existingSecret is needed: the Secret with the server's API key" }}{{ end }}
+{{- end }}
+{{- if gt (int $v.shards) 1 }}
+{{- range $name, $volume := dict "cache" $v.cache "reports" $v.reports "docker.persistence" $v.docker.persistence }}
+{{- if and $volume.enabled (has "ReadWriteOncePod" $volume.accessModes) }}{{ fail (printf "%s.accessModes and shards: ReadWriteOncePod is for one pod, and shards makes several; use ReadWriteOnce or ReadWriteMany" $name) }}{{ end }}
+{{- end }}
 {{- end }}
 {{- if and $v.repos $v.existingReposConfigMap }}{{ fail "repos and existingReposConfigMap: the list comes from one of them; unset the other" }}{{ end }}
 {{- if and $v.server.existingSecret $v.server.apiKey }}{{ fail "server.existingSecret and server.apiKey: the key comes from one of them; unset the other" }}{{ end }}

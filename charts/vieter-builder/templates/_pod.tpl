@@ -33,7 +33,7 @@ imagePullSecrets:
 nodeSelector:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with $v.affinity }}
+{{- with include "vieter-builder.affinity" . | fromYaml }}
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -136,6 +136,20 @@ file of every image in the daemon's storage, each night.
 {{- $_ := set $context $key $value }}
 {{- end }}
 {{- toYaml $context }}
+{{- end }}
+
+{{/* A claim that only one node can mount keeps the pods of `shards` together: elsewhere they would wait for ever. */}}
+{{- define "vieter-builder.affinity" -}}
+{{- $affinity := deepCopy .root.Values.affinity }}
+{{- if and (not .test) (include "vieter-builder.oneNodeClaims" .root) }}
+{{- $labels := include "vieter-builder.selectorLabels" .root | fromYaml }}
+{{- $together := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" $labels) }}
+{{- $pods := get $affinity "podAffinity" | default dict }}
+{{- $key := "requiredDuringSchedulingIgnoredDuringExecution" }}
+{{- $_ := set $pods $key (append (get $pods $key | default list) $together) }}
+{{- $_ := set $affinity "podAffinity" $pods }}
+{{- end }}
+{{- toYaml $affinity }}
 {{- end }}
 
 {{- define "vieter-builder.nodeSelector" -}}
