@@ -21,7 +21,7 @@ failed=0
 clean_up() {
   docker rm --force --volumes "$container" >/dev/null 2>&1 || true
   docker image rm --force "$image" >/dev/null 2>&1 || true
-  docker images --quiet --filter "label=dev.vieter.name=$builder" | xargs --no-run-if-empty docker image rm --force >/dev/null 2>&1 || true
+  docker images --quiet --filter "label=dev.vieter.name=$builder from archlinux:latest" | xargs --no-run-if-empty docker image rm --force >/dev/null 2>&1 || true
   rm -rf "$work"
 }
 trap clean_up EXIT

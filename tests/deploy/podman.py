@@ -5,6 +5,9 @@ says. Storage, sockets and the user without root are the test's own."""
 import os
 import pwd
 import re
+import shutil
+import signal
+from pathlib import Path
 
 from daemons import tun_for_everybody
 from harness import HERE, KEY, Packages, Server, Suite, docker, environment, expect, log_lines, run, wait_for
@@ -51,6 +54,8 @@ class Podman:
 
     def remove(self):
         self("rm", "--all", "--force", check=False)
+        # Minutes after each command in a container Podman cleans up once more, and would make its storage anew.
+        end_processes(lambda process: str(self.folder) in (process / "cmdline").read_text(errors="replace"))
         if self.user:
             # Files of its other users too.
             self("unshare", "rm", "-rf", self.folder / "storage", check=False)
@@ -70,6 +75,16 @@ class Podman:
         return self("images", "--quiet", "--no-trunc", "--filter", "label=dev.vieter.run").stdout.split()
 
 
+def end_processes(ours):
+    """Ends the processes of which that is true, given their folder in /proc."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if ours(process):
+                os.kill(int(process.name), signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+
+
 def configuration(suite):
     """Where this machine may not do what Podman takes for granted, it is told so."""
     path = suite.work / "containers.conf"
@@ -85,12 +100,18 @@ def configuration(suite):
 
 def user_without_root(suite):
     """A user with a range of ids below it."""
-    try:
-        user = pwd.getpwnam(USER)
-    except KeyError:
+    if run("id", USER, check=False).returncode != 0:
         run("useradd", "--create-home", USER)
-        suite.undo(lambda: run("userdel", "--remove", USER, check=False))
-        user = pwd.getpwnam(USER)
+    user = pwd.getpwnam(USER)
+
+    def remove():
+        # One of them holds the user namespace; without it Podman's places below /tmp are of no use.
+        end_processes(lambda process: process.stat().st_uid == user.pw_uid)
+        wait_for("the end of its processes", 10, lambda: run("pgrep", "--uid", USER, check=False).returncode == 1)
+        for place in ("containers-user", "podman-run"):
+            shutil.rmtree(f"/tmp/{place}-{user.pw_uid}", ignore_errors=True)
+        run("userdel", "--remove", USER)
+    suite.undo(remove)
     tun_for_everybody()
     return user
 

@@ -13,7 +13,7 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(cd "$here/../.." && pwd)"
 # What runs at the same time, one line each.
-lanes=("nightly" "helm images remote pod" "ci compose podman")
+lanes=("nightly" "helm images remote pod ci" "podman compose")
 work="$(mktemp -d)"
 made=''
 
@@ -32,6 +32,13 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 [ $# -eq 0 ] || lanes=("$*")
+read -ra names <<<"${lanes[*]}"
+for name in "${names[@]}"; do
+  [[ " helm images remote compose pod nightly podman ci " == *" $name "* ]] || {
+    sed -n '/^#   tests/ s/^#  *//p' "$0" >&2
+    exit 64
+  }
+done
 
 docker version --format 'Docker {{.Server.Version}}' || {
   echo 'The tests need a Docker daemon, and this user may not use one or there is none.' >&2
@@ -80,14 +87,13 @@ lane() {
 }
 
 pids=()
-for names in "${lanes[@]}"; do
-  lane "$names" &
+for lane in "${lanes[@]}"; do
+  lane "$lane" &
   pids+=($!)
 done
 wait "${pids[@]}"
 
 passed=0 failed=0
-read -ra names <<<"${lanes[*]}"
 for name in "${names[@]}"; do
   # A script without counts has failed, whatever it says.
   counts="$(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$work/$name.log" | tail -n 1)"

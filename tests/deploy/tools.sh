@@ -10,6 +10,10 @@ tools="$cache/deploy-2.2.2-1.37.0"
 
 install_tools() { # HERE
   local building="$tools.$$"
+  if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
+  fi
   rm -rf "$building"
   mkdir -p "$building/wheel" "$building/bin"
   python3 -m venv "$building/venv"
