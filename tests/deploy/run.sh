@@ -15,15 +15,15 @@ root="$(cd "$here/../.." && pwd)"
 # What runs at the same time, one line each.
 lanes=("nightly" "helm images remote pod ci" "podman compose")
 work="$(mktemp -d)"
-made=''
+made='' stand_ins=''
 
 clean_up() {
   # Each script takes away what it has made.
   jobs -p | xargs --no-run-if-empty kill 2>/dev/null || true
   wait
   rm -rf "$work"
-  [ -z "$made" ] || [ -n "${VIETER_TEST_KEEP-}" ] || {
-    docker rmi --force "$made" >/dev/null 2>&1
+  [ -n "${VIETER_TEST_KEEP-}" ] || [ -z "$stand_ins" ] || {
+    [ -z "$made" ] || docker rmi --force "$made" >/dev/null 2>&1
     "$here/stand-in-images.sh" remove
   } || true
 }
@@ -51,6 +51,7 @@ python3 "$here/harness.py" install
 
 if [[ "${lanes[*]}" != helm ]]; then
   "$root/tests/archlinux/build.sh" >/dev/null
+  stand_ins=yes
   "$here/stand-in-images.sh" make
   if [ -z "${VIETER_IMAGE-}" ]; then
     # It carries this checkout's name, so that a second one does not get this one's.
