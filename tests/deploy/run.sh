@@ -15,15 +15,20 @@ root="$(cd "$here/../.." && pwd)"
 # What runs at the same time, one line each.
 lanes=("nightly" "helm images remote pod ci" "podman compose")
 work="$(mktemp -d)"
-made=''
+made='' stand_ins='' pids=()
 
 clean_up() {
-  # Each script takes away what it has made.
-  jobs -p | xargs --no-run-if-empty kill 2>/dev/null || true
-  wait
+  # A lane is a process group of its own; each script takes away what it has made.
+  for pid in "${pids[@]}"; do
+    kill -- "-$pid" 2>/dev/null || true
+  done
+  # Not `wait`: it would not wait for the scripts, only for the lanes.
+  for pid in "${pids[@]}"; do
+    while kill -0 -- "-$pid" 2>/dev/null; do sleep 0.2; done
+  done
   rm -rf "$work"
-  [ -z "$made" ] || [ -n "${VIETER_TEST_KEEP-}" ] || {
-    docker rmi --force "$made" >/dev/null 2>&1
+  [ -n "${VIETER_TEST_KEEP-}" ] || [ -z "$stand_ins" ] || {
+    [ -z "$made" ] || docker rmi --force "$made" >/dev/null 2>&1
     "$here/stand-in-images.sh" remove
   } || true
 }
@@ -51,6 +56,7 @@ python3 "$here/harness.py" install
 
 if [[ "${lanes[*]}" != helm ]]; then
   "$root/tests/archlinux/build.sh" >/dev/null
+  stand_ins=yes
   "$here/stand-in-images.sh" make
   if [ -z "${VIETER_IMAGE-}" ]; then
     # It carries this checkout's name, so that a second one does not get this one's.
@@ -86,11 +92,12 @@ lane() {
   done
 }
 
-pids=()
+set -m
 for lane in "${lanes[@]}"; do
   lane "$lane" &
   pids+=($!)
 done
+set +m
 wait "${pids[@]}"
 
 passed=0 failed=0
