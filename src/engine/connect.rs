@@ -69,7 +69,7 @@ pub fn docker_host() -> String {
 }
 
 /// How long the daemon may take to begin an answer, in seconds.
-pub(super) const ANSWER_WITHIN: u64 = 120;
+const ANSWER_WITHIN: u64 = 120;
 
 /// `tcp://` with `DOCKER_TLS_VERIFY` set to something means TLS, as for the `docker` command;
 /// `DOCKER_CERT_PATH` alone, or an empty variable, does not.
@@ -80,7 +80,7 @@ fn open(host: &str) -> Result<Docker, bollard::errors::Error> {
         Some(("tcp" | "http", _)) => {
             Docker::connect_with_http(host, ANSWER_WITHIN, bollard::API_DEFAULT_VERSION)
         }
-        Some(("ssh", _)) => super::ssh::client(host),
+        Some(("ssh", _)) => super::ssh::client(host, ANSWER_WITHIN),
         _ => Docker::connect_with_host(host),
     }
 }

@@ -18,13 +18,12 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use url::Url;
 
-use super::connect::ANSWER_WITHIN;
-
 /// The most that is kept of what ssh says when it fails.
 const LONGEST_WORDS: u64 = 4096;
 
-/// A client for the daemon behind an address such as `ssh://user@host:port`.
-pub(super) fn client(address: &str) -> Result<Docker, bollard::errors::Error> {
+/// A client for the daemon behind an address such as `ssh://user@host:port`, which may take so many seconds to begin
+/// an answer.
+pub(super) fn client(address: &str, answer_within: u64) -> Result<Docker, bollard::errors::Error> {
     let connector = Connector { arguments: arguments(address)?.into() };
     let client = Client::builder(TokioExecutor::new()).build(connector);
     let transport = move |request: BollardRequest| {
@@ -33,7 +32,7 @@ pub(super) fn client(address: &str) -> Result<Docker, bollard::errors::Error> {
     };
     // The connector knows where to; this name is only the `Host` of requests, as the `docker` command has it.
     let host = Some("http://docker.example.com");
-    Docker::connect_with_custom_transport(transport, host, ANSWER_WITHIN, bollard::API_DEFAULT_VERSION)
+    Docker::connect_with_custom_transport(transport, host, answer_within, bollard::API_DEFAULT_VERSION)
 }
 
 /// The arguments of ssh(1) for an address. Docker knows a user, a host and a port, and nothing else.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::Decision;
-use super::decide::Surveyed;
+use super::surveyed::Surveyed;
 use crate::outcome::{Failure, FailureKind};
 
 /// For each entry: why it cannot be built beside the ones before it in the list. `skipped` are left out.

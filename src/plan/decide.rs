@@ -3,84 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::graph::{self, Makes, Needs, Node};
+use super::graph::{self, Needs, Node};
 use super::knowledge::{Knowledge, packages};
+use super::surveyed::{Looked, Surveyed, guessed_name};
 use super::{Decision, Need, Plan, Planned, Reason, conflict, shard};
-use crate::catalog::git::Seen;
-use crate::catalog::{BadEntry, Entry};
 use crate::config::Selection;
 use crate::outcome::{Failure, FailureKind};
 use crate::server::{Database, PackageId};
-
-/// What was seen of an entry's files.
-#[derive(Debug, Clone)]
-pub enum Looked {
-    /// It is for other architectures, and was not looked at.
-    NotForArch,
-    /// It cannot be looked at.
-    Failed(Failure),
-    /// Its files were read.
-    Known(Knowledge),
-}
-
-/// An element of the list, with what was seen.
-#[derive(Debug, Clone)]
-pub struct Surveyed {
-    /// The entry, or what is wrong with it.
-    pub entry: Result<Arc<Entry>, BadEntry>,
-    /// What was seen.
-    pub looked: Looked,
-    /// The tip of its branch.
-    pub seen: Option<Seen>,
-}
-
-impl Surveyed {
-    /// What it is called in the list.
-    pub(super) fn name(&self) -> String {
-        match &self.entry {
-            Ok(entry) => entry.to_string(),
-            Err(bad) => bad.name.clone(),
-        }
-    }
-
-    fn pkgbase(&self) -> Option<&str> {
-        match &self.looked {
-            Looked::Known(knowledge) => knowledge.pkgbase(),
-            _ => None,
-        }
-    }
-
-    /// The names of its packages, where they are certain.
-    pub(super) fn certain_names(&self) -> Vec<String> {
-        match &self.looked {
-            Looked::Known(knowledge) if knowledge.certain_pkgbase().is_some() => {
-                knowledge.node().makes.into_iter().map(|made| made.name).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// What it makes and needs. Of one that cannot be looked at only a guess.
-    fn node(&self) -> Node {
-        let Ok(entry) = &self.entry else { return Node::default() };
-        let node = match &self.looked {
-            Looked::Known(knowledge) => knowledge.node(),
-            Looked::Failed(_) => {
-                let makes = Makes { name: guessed_name(entry), ..Makes::default() };
-                Node { makes: vec![makes], ..Node::default() }
-            }
-            Looked::NotForArch => Node::default(),
-        };
-        Node { repo: entry.repo.clone(), ..node }
-    }
-}
-
-/// The package base of an entry that cannot be looked at: AUR repositories, and folders, are called like theirs.
-fn guessed_name(entry: &Entry) -> String {
-    let address = entry.path.clone().unwrap_or_else(|| entry.url.to_string());
-    let last = address.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-    last.trim_end_matches(".git").to_owned()
-}
 
 /// A plan that still lacks the package server's answers.
 pub struct Draft {

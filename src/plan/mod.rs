@@ -7,6 +7,7 @@ pub mod knowledge;
 pub mod relation;
 pub mod shard;
 mod show;
+mod surveyed;
 
 use std::sync::Arc;
 
@@ -15,9 +16,10 @@ use crate::catalog::git::Seen;
 use crate::catalog::pkgbuild::Facts;
 use crate::outcome::Failure;
 
-pub use decide::{Answer, Draft, Looked, Surveyed, complete, draft, unwanted};
+pub use decide::{Answer, Draft, complete, draft, unwanted};
 pub use knowledge::Knowledge;
 pub use show::{json, table};
+pub use surveyed::{Looked, Surveyed};
 
 /// Why an entry is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
