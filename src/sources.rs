@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::catalog::Entry;
 use crate::config::Build as Settings;
-use crate::engine::{ContainerSpec, Engine, EngineError, Exec, Isolation, Limits};
+use crate::engine::{ContainerSpec, Engine, EngineError, Exec, Isolation, Limits, SourceVolume};
 use crate::image::BuilderImages;
 
 /// Touched in a volume whenever it is used.
@@ -68,9 +68,14 @@ fn surplus(mut kept: Vec<Kept>, room: u64, max_age: Duration) -> Vec<String> {
     surplus
 }
 
-/// Asks a container of our own for the size of each volume and when it was last used.
+/// Asks a container of our own for the size of each volume and when it was last used. A new one, which a build is about
+/// to use for the first time, counts from when it was made.
 async fn measure(images: &BuilderImages, names: Vec<String>) -> Result<Vec<Kept>, EngineError> {
-    let place = |number: usize| format!("/sources/{number}");
+    let volume = |number: usize, name: &String| SourceVolume {
+        name: name.clone(),
+        entry: None,
+        target: format!("/sources/{number}"),
+    };
     let spec = ContainerSpec {
         image: String::new(),
         role: "sources",
@@ -78,13 +83,13 @@ async fn measure(images: &BuilderImages, names: Vec<String>) -> Result<Vec<Kept>
         limits: Limits { pids: 64, nofile: 1024, ..Limits::default() },
         isolation: Isolation::Hostile,
         network: Some("none".into()),
-        volumes: names.iter().enumerate().map(|(n, name)| (name.clone(), place(n))).collect(),
+        volumes: names.iter().enumerate().map(|(n, name)| volume(n, name)).collect(),
     };
     let script = format!(
         "now=$(date +%s)\n\
          for place in /sources/*; do\n\
          size=$(du -sk \"$place\" | cut -f 1)\n\
-         used=$(stat -c %Y \"$place/{MARKER}\" 2>/dev/null || echo 0)\n\
+         used=$(stat -c %Y \"$place/{MARKER}\" 2>/dev/null || stat -c %Y \"$place\")\n\
          echo \"${{place##*/}} $((now - used)) $size\"\n\
          done"
     );

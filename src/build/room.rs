@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{ONE_DAY, Workshop};
 use crate::catalog::Entry;
-use crate::engine::{Container, ContainerSpec, EngineError, Isolation, Limits};
+use crate::engine::{Container, ContainerSpec, EngineError, Isolation, Limits, SourceVolume};
 use crate::image::{BUILD_HOME, SOURCES};
 use crate::sources;
 
@@ -52,8 +52,10 @@ impl Workshop {
         let mut spec = self.container_spec();
         spec.lifetime += waits;
         if let Some(name) = sources {
-            self.engine.ensure_source_volume(&name, &entry.to_string()).await?;
-            spec.volumes.push((name, format!("{BUILD_HOME}/{SOURCES}")));
+            let title = entry.to_string();
+            self.engine.ensure_source_volume(&name, &title).await?;
+            let target = format!("{BUILD_HOME}/{SOURCES}");
+            spec.volumes.push(SourceVolume { name, entry: Some(title), target });
         }
         self.images.start(spec).await
     }

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 
 pub use archive::{TarReader, TarSender};
 pub use connect::{connect, docker_host};
-pub use container::{Container, ContainerSpec, Isolation, Limits};
+pub use container::{Container, ContainerSpec, Isolation, Limits, SourceVolume};
 pub use exec::{Exec, Ran};
 pub use image::{ImageFacts, PullProgress};
 
