@@ -23,16 +23,10 @@ if ((${#missing[@]})); then
 	apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-base=$(tests/archlinux/build.sh | tail -n 1)
-echo "base image: $base"
-if [[ -z ${VIETER_TEST_BASE_IMAGE-} ]]; then
-	tests/archlinux/build.sh --suite bookworm --tag archlinux:pacman6
-fi
-
 work=$(mktemp -d)
-deployment=''
+background=''
 cleanup() {
-	[[ -z $deployment ]] || kill "$deployment" 2>/dev/null || true
+	[[ -z $background ]] || kill "$background" 2>/dev/null || true
 	wait
 	rm -rf "$work"
 }
@@ -40,15 +34,30 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+base_images() {
+	tests/archlinux/build.sh
+	[[ -n ${VIETER_TEST_BASE_IMAGE-} ]] || tests/archlinux/build.sh --suite bookworm --tag archlinux:pacman6
+}
+
+# The images while the tests are compiled: making them is mostly downloading and unpacking.
+base_images >"$work/images.log" 2>&1 &
+background=$!
+cargo test --workspace --locked --no-run
+wait "$background" || {
+	cat "$work/images.log" >&2
+	exit 1
+}
+background=''
+
 if (($# == 0)); then
 	tests/deploy/run.sh >"$work/deploy.log" 2>&1 &
-	deployment=$!
+	background=$!
 fi
 status=0
 cargo test --workspace --locked --no-fail-fast -- --test-threads="${TEST_THREADS:-2}" "$@" 2>&1 | tee "$work/cargo.log" || status=1
-if [[ -n $deployment ]]; then
-	wait "$deployment" || status=1
-	deployment=''
+if [[ -n $background ]]; then
+	wait "$background" || status=1
+	background=''
 	cat "$work/deploy.log"
 	tail -n 1 "$work/deploy.log" >>"$work/cargo.log"
 fi
