@@ -70,10 +70,9 @@ impl Session<'_> {
         // The image's databases may be older than what is wanted, or name files that the mirror does not have any
         // more. They are only ever refreshed together with an upgrade of the whole system.
         let upgrade = ["pacman", "-Syu", "--noconfirm"];
-        if self.run_command("pacman -Syu", As::Root, "/", &upgrade).await? != 0 {
-            return Err(failure);
-        }
-        match self.resolve_and_install(&missing).await? {
+        let upgraded = self.run_command("pacman -Syu", As::Root, "/", &upgrade).await? == 0;
+        let second = if upgraded { self.resolve_and_install(&missing).await? } else { Err(failure) };
+        match second {
             Ok(()) => Ok(()),
             Err(failure) => Err(self.explain(failure.exit_code.unwrap_or_default(), failure).await),
         }
@@ -156,7 +155,8 @@ impl Session<'_> {
                 .hint("add what is missing to the list, or correct the PKGBUILD");
             return Ok(Err(failure.exit_code(code)));
         }
-        let own = text.lines().filter_map(|line| line.strip_prefix(SECTION)?.trim().rsplit('/').next());
+        let own =
+            text.lines().filter_map(|line| line.strip_prefix(SECTION)?.strip_prefix(' ')?.rsplit('/').next());
         let own: Vec<&str> = own.filter(|file| !file.is_empty() && !file.starts_with('.')).collect();
         self.send_own_packages(&own).await?;
         let code = self.pacman_install(missing).await?;
