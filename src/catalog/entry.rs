@@ -87,7 +87,7 @@ pub(super) struct Credentials {
 }
 
 /// What the address of an entry points to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A Git repository.
     Git,

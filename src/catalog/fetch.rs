@@ -48,8 +48,8 @@ pub async fn fetch(
     .await
 }
 
-/// What tells repositories apart: address and branch.
-type Key = (GitUrl, Option<String>);
+/// What tells repositories apart: kind, address and branch.
+type Key = (Kind, GitUrl, Option<String>);
 
 /// What builds fetch, each repository once, however many entries it has.
 pub struct Fetches {
@@ -70,7 +70,7 @@ impl Fetches {
     pub async fn of(&self, entry: &Entry) -> Result<Arc<Fetched>, Failure> {
         let cell = {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(known.entry((entry.url.clone(), entry.branch.clone())).or_default())
+            Arc::clone(known.entry((entry.kind, entry.url.clone(), entry.branch.clone())).or_default())
         };
         let fetch = async {
             fetch(entry.kind, &entry.url, entry.branch.as_deref(), self.attempts).await.map(Arc::new)
