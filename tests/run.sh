@@ -59,8 +59,10 @@ if [[ -n $background ]]; then
 	wait "$background" || status=1
 	background=''
 	cat "$work/deploy.log"
+	grep '^FAILED ' "$work/deploy.log" >>"$work/cargo.log" || true
 	tail -n 1 "$work/deploy.log" >>"$work/cargo.log"
 fi
+grep -E '^(test .* \.\.\. FAILED|FAILED )' "$work/cargo.log" || true
 awk '/^test result:/ { passed += $4; failed += $6 }
 	/^[0-9]+ passed, [0-9]+ failed$/ { passed += $1; failed += $3 }
 	END { printf "%d passed, %d failed\n", passed, failed; exit passed == 0 }' "$work/cargo.log" || status=1

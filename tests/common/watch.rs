@@ -16,7 +16,7 @@ impl Watch {
         Self(Recorder::start(RUN_LABEL))
     }
 
-    /// What the containers of a run were made for (their roles), in order.
+    /// What the containers of a run were made for (their roles), by name: some are made beside each other.
     pub fn roles(&self, finished: &Finished) -> Vec<String> {
         self.settle();
         let run_id = finished.run_id();
@@ -24,7 +24,9 @@ impl Watch {
         let events = self.0.events().into_iter();
         let created = events.filter(|event| event["Action"] == "create").map(|event| attributes(&event));
         let ours = created.filter(|attributes| attributes[RUN_LABEL] == run_id.as_str());
-        ours.map(|a| a["dev.vieter.role"].as_str().unwrap_or_default().to_owned()).collect()
+        let mut roles: Vec<String> = ours.map(|a| a["dev.vieter.role"].as_str().unwrap_or_default().to_owned()).collect();
+        roles.sort();
+        roles
     }
 
     /// How many containers a run made to build in.

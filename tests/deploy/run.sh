@@ -75,14 +75,13 @@ export VIETER_IMAGE VIETER_SERVER_STAND_IN="$target/debug/vieter-server-stand-in
 
 run_one() { # NAME: one script; what it says is shown when it has ended, so that no other's is in between
   local name="$1" start=$SECONDS status=0
-  nice "$(ls "$here/$name".*)" >"$work/$name.log" 2>&1 || status=$?
-  (
-    flock 9
-    echo
-    echo "== $name: status $status, $((SECONDS - start)) s"
-    cat "$work/$name.log"
-  ) 9>"$work/lock"
-  [ "$status" = 0 ] || touch "$work/$name.failed"
+  nice "$(ls "$here/$name".*)" >"$work/$name.said" 2>&1 || status=$?
+  printf '\n== %s: status %s, %s s\n' "$name" "$status" "$((SECONDS - start))" | cat - "$work/$name.said" >"$work/$name.log"
+  if [ "$status" = 0 ]; then
+    flock "$work/lock" cat "$work/$name.log"
+  else
+    touch "$work/$name.failed"
+  fi
 }
 
 lane() {
@@ -105,7 +104,11 @@ for name in "${names[@]}"; do
   # A script without counts has failed, whatever it says.
   counts="$(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$work/$name.log" | tail -n 1)"
   read -r yes no <<<"${counts:-0 1}"
-  [ ! -e "$work/$name.failed" ] || [ "$no" != 0 ] || no=1
+  if [ -e "$work/$name.failed" ]; then
+    # Where nobody has to look for it.
+    cat "$work/$name.log"
+    [ "$no" != 0 ] || no=1
+  fi
   passed=$((passed + yes)) failed=$((failed + no))
 done
 echo
