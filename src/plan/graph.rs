@@ -21,6 +21,19 @@ pub struct Makes {
     pub depends: Vec<String>,
 }
 
+impl Makes {
+    /// Whether it satisfies a dependency, as far as that is known. Where its version is not known, that of what it
+    /// provides is not either: `provides=("libfoo=$pkgver")`.
+    fn may_satisfy(&self, relation: &Relation<'_>) -> bool {
+        let version = self.version.as_deref();
+        let by_provision = |provision: &String| match (version, provision.split_once('=')) {
+            (None, Some((name, _))) => relation.is_satisfied_by(name, None),
+            _ => relation.is_satisfied_by_provision(provision),
+        };
+        relation.is_satisfied_by(&self.name, version) || self.provides.iter().any(by_provision)
+    }
+}
+
 /// One entry, as far as order is concerned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Node {
@@ -67,6 +80,7 @@ impl<'a> Index<'a> {
         let repo = self.nodes[node].repo.as_str();
         let mut found: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
         let mut seen = BTreeSet::new();
+        let mut followed = BTreeSet::new();
         let mut open: Vec<&str> = self.nodes[node].requires.iter().map(String::as_str).collect();
         while let Some(wanted) = open.pop() {
             if !seen.insert(wanted) {
@@ -75,13 +89,13 @@ impl<'a> Index<'a> {
             let relation = Relation::parse(wanted);
             for &(entry, package) in self.makers.get(&(repo, relation.name)).into_iter().flatten() {
                 let made = &self.nodes[entry].makes[package];
-                let satisfied = relation.is_satisfied_by(&made.name, made.version.as_deref())
-                    || made.provides.iter().any(|p| relation.is_satisfied_by_provision(p));
-                if satisfied {
+                if made.may_satisfy(&relation) {
                     if entry != node {
                         found.entry(entry).or_default().insert(wanted.to_owned());
                     }
-                    open.extend(made.depends.iter().map(String::as_str));
+                    if followed.insert((entry, package)) {
+                        open.extend(made.depends.iter().map(String::as_str));
+                    }
                 }
             }
         }

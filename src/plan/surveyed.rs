@@ -57,22 +57,21 @@ impl Surveyed {
         }
     }
 
-    /// What it makes and needs. Of one that cannot be looked at only a guess.
+    /// What it makes and needs. Of one that cannot be looked at, or says nothing, only a guess.
     pub(super) fn node(&self) -> Node {
         let Ok(entry) = &self.entry else { return Node::default() };
-        let node = match &self.looked {
+        let mut node = match &self.looked {
             Looked::Known(knowledge) => knowledge.node(),
-            Looked::Failed(_) => {
-                let makes = Makes { name: guessed_name(entry), ..Makes::default() };
-                Node { makes: vec![makes], ..Node::default() }
-            }
-            Looked::NotForArch => Node::default(),
+            Looked::Failed(_) | Looked::NotForArch => Node::default(),
         };
+        if node.makes.is_empty() && !matches!(self.looked, Looked::NotForArch) {
+            node.makes.push(Makes { name: guessed_name(entry), ..Makes::default() });
+        }
         Node { repo: entry.repo.clone(), ..node }
     }
 }
 
-/// The package base of an entry that cannot be looked at: AUR repositories, and folders, are called like theirs.
+/// The package base of an entry that does not tell it: AUR repositories, and folders, are called like theirs.
 pub(super) fn guessed_name(entry: &Entry) -> String {
     let address = entry.path.clone().unwrap_or_else(|| entry.url.to_string());
     let last = address.trim_end_matches('/').rsplit('/').next().unwrap_or_default();

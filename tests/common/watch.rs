@@ -24,7 +24,8 @@ impl Watch {
         let events = self.0.events().into_iter();
         let created = events.filter(|event| event["Action"] == "create").map(|event| attributes(&event));
         let ours = created.filter(|attributes| attributes[RUN_LABEL] == run_id.as_str());
-        let mut roles: Vec<String> = ours.map(|a| a["dev.vieter.role"].as_str().unwrap_or_default().to_owned()).collect();
+        let mut roles: Vec<String> =
+            ours.map(|a| a["dev.vieter.role"].as_str().unwrap_or_default().to_owned()).collect();
         roles.sort();
         roles
     }
