@@ -37,7 +37,7 @@ impl Done {
 
     /// The failed entries that may keep an entry from being built: those whose published packages, if there are any,
     /// do not satisfy it. Another repository's packages still may.
-    pub async fn suspects(&self, planned: &Planned, workshop: &Workshop) -> Vec<String> {
+    pub async fn suspects(&self, planned: &Planned, workshop: &Workshop) -> Vec<Need> {
         let failed: Vec<Need> = self.needed(planned, Fate::Failed).collect();
         let (Some(entry), false) = (&planned.entry, failed.is_empty()) else { return Vec::new() };
         let database = match workshop.server.database(&entry.repo, &workshop.engine.info.arch).await {
@@ -46,7 +46,7 @@ impl Done {
             _ => Database::default(),
         };
         let satisfied = |need: &Need| need.dependencies.iter().all(|wanted| has_satisfier(&database, wanted));
-        failed.into_iter().filter(|need| !satisfied(need)).map(|need| need.name).collect()
+        failed.into_iter().filter(|need| !satisfied(need)).collect()
     }
 
     /// What is to be done about an entry, now that those before it are done with; nothing where no container is needed.
@@ -95,6 +95,7 @@ mod tests {
             entry: None,
             pkgbase: Some("user".into()),
             facts: None,
+            dependencies_are_certain: false,
             decision,
             needs: vec![need],
             seen: None,

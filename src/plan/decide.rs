@@ -67,13 +67,13 @@ fn decide_alone(surveyed: &Surveyed, selection: &Selection, arch: &str) -> Optio
     }
     match knowledge {
         Knowledge::Doubtful { why, .. } => Some(Decision::LookInside(why.clone())),
-        Knowledge::Certain(facts) if !facts.arch.iter().any(|a| a == arch || a == "any") => {
+        Knowledge::Certain { facts, .. } if !facts.arch.iter().any(|a| a == arch || a == "any") => {
             Some(Decision::Skip(format!("its PKGBUILD is not for {arch}")))
         }
-        Knowledge::Certain(facts) if selection.force.applies_to(&facts.pkgbase) => {
+        Knowledge::Certain { facts, .. } if selection.force.applies_to(&facts.pkgbase) => {
             Some(Decision::Build(Reason::Forced))
         }
-        Knowledge::Certain(_) => None,
+        Knowledge::Certain { .. } => None,
     }
 }
 
@@ -102,7 +102,7 @@ impl Draft {
     pub fn questions(&self) -> Vec<(usize, String, Vec<PackageId>)> {
         let open = self.decisions.iter().enumerate().filter(|(_, decision)| decision.is_none());
         open.filter_map(|(number, _)| match (&self.surveyed[number].entry, &self.surveyed[number].looked) {
-            (Ok(entry), Looked::Known(Knowledge::Certain(facts))) => {
+            (Ok(entry), Looked::Known(Knowledge::Certain { facts, .. })) => {
                 Some((number, entry.repo.clone(), packages(facts, &self.arch)))
             }
             _ => None,
@@ -130,9 +130,11 @@ pub fn complete(
                 Some(Err(failure)) => Decision::Failed(failure),
                 None => Decision::LookInside("the package server was not asked".into()),
             });
-            let facts = match &surveyed.looked {
-                Looked::Known(Knowledge::Certain(facts)) => Some(Arc::new(facts.clone())),
-                _ => None,
+            let (facts, dependencies_are_certain) = match &surveyed.looked {
+                Looked::Known(Knowledge::Certain { facts, with_dependencies }) => {
+                    (Some(Arc::new(facts.clone())), *with_dependencies)
+                }
+                _ => (None, false),
             };
             let needs = needs[number].iter().map(|(&entry, dependencies)| Need {
                 entry,
@@ -144,6 +146,7 @@ pub fn complete(
                 name: surveyed.name(),
                 pkgbase: surveyed.pkgbase().map(str::to_owned),
                 facts,
+                dependencies_are_certain,
                 decision,
                 needs: needs.collect(),
                 entry: surveyed.entry.ok(),
@@ -168,7 +171,7 @@ pub fn complete(
 
 /// Compares what an entry makes with what the server has.
 fn judge(surveyed: &Surveyed, answer: &Answer) -> Decision {
-    let Looked::Known(Knowledge::Certain(facts)) = &surveyed.looked else {
+    let Looked::Known(Knowledge::Certain { facts, .. }) = &surveyed.looked else {
         return Decision::LookInside("its version is not certain".into());
     };
     if answer.lacking.is_empty() {

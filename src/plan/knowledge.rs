@@ -8,7 +8,13 @@ use crate::server::PackageId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Knowledge {
     /// makepkg would say exactly this.
-    Certain(Facts),
+    Certain {
+        /// What it makes.
+        facts: Facts,
+        /// Whether that is certain of the dependencies too; those of a `.SRCINFO` may be another architecture's. Names,
+        /// version and architectures, which decide whether it is built, always are.
+        with_dependencies: bool,
+    },
     /// Something is in doubt: good enough for the order, not for a decision.
     Doubtful {
         /// What is in doubt.
@@ -31,9 +37,9 @@ impl Knowledge {
             (Reading::Certain(certain), _) if certain.has_pkgver_function => {
                 Self::doubtful(&reading, None, "it has a pkgver() function")
             }
-            (Reading::Certain(certain), None) => Self::Certain(certain.facts.clone()),
+            (Reading::Certain(certain), None) => Self::certain(certain.facts.clone()),
             (_, Some(Ok(facts))) => match pkgbuild::agrees(&facts, &reading) {
-                Ok(()) => Self::Certain(facts),
+                Ok(()) => Self::Certain { facts, with_dependencies: matches!(reading, Reading::Certain(_)) },
                 Err(disagreement) => Self::doubtful(&reading, Some(&facts), disagreement.to_string()),
             },
             (_, Some(Err(error))) => Self::doubtful(&reading, None, error.to_string()),
@@ -44,12 +50,16 @@ impl Knowledge {
         .checked(arch)
     }
 
+    fn certain(facts: Facts) -> Self {
+        Self::Certain { facts, with_dependencies: true }
+    }
+
     /// Certain only where every package is for the architecture: what makepkg makes of a package that is
     /// not, when others of its base are, is its own affair.
     fn checked(self, arch: &str) -> Self {
         let for_arch = |list: &[String]| list.iter().any(|a| a == arch || a == "any");
         match self {
-            Self::Certain(facts)
+            Self::Certain { facts, .. }
                 if for_arch(&facts.arch) && !facts.packages.iter().all(|p| for_arch(&p.arch)) =>
             {
                 Self::Doubtful {
@@ -94,7 +104,7 @@ impl Knowledge {
     /// The package base, where it is known or can be guessed.
     pub fn pkgbase(&self) -> Option<&str> {
         match self {
-            Self::Certain(facts) => Some(&facts.pkgbase),
+            Self::Certain { facts, .. } => Some(&facts.pkgbase),
             Self::Doubtful { pkgbase, .. } => pkgbase.as_deref(),
         }
     }
@@ -110,7 +120,7 @@ impl Knowledge {
     /// The entry as far as order is concerned.
     pub fn node(&self) -> Node {
         match self {
-            Self::Certain(facts) => node(facts, true),
+            Self::Certain { facts, .. } => node(facts, true),
             Self::Doubtful { node, .. } => node.clone(),
         }
     }
@@ -120,8 +130,8 @@ impl Knowledge {
 /// function has had its say then.
 pub fn of_current(pkgbuild: &[u8], arch: &str) -> Option<Facts> {
     let Reading::Certain(certain) = pkgbuild::read(pkgbuild, arch) else { return None };
-    match Knowledge::Certain(certain.facts).checked(arch) {
-        Knowledge::Certain(facts) => Some(facts),
+    match Knowledge::certain(certain.facts).checked(arch) {
+        Knowledge::Certain { facts, .. } => Some(facts),
         Knowledge::Doubtful { .. } => None,
     }
 }

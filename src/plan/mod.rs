@@ -115,6 +115,8 @@ pub struct Planned {
     pub pkgbase: Option<String>,
     /// What it makes, where that is certain.
     pub facts: Option<Arc<Facts>>,
+    /// Whether the dependencies among that are certain too.
+    pub dependencies_are_certain: bool,
     /// What to do.
     pub decision: Decision,
     /// Entries that must be done with before.
@@ -124,6 +126,11 @@ pub struct Planned {
 }
 
 impl Planned {
+    /// All that a build must know, where that is certain.
+    pub fn facts_for_build(&self) -> Option<Arc<Facts>> {
+        self.facts.clone().filter(|_| self.dependencies_are_certain)
+    }
+
     /// The full version, where it is certain.
     pub fn version(&self) -> Option<String> {
         self.facts.as_ref().map(|facts| facts.full_version())

@@ -37,6 +37,25 @@ fn what_is_needed_comes_first_also_through_provides_and_constraints() {
     assert!(graph::needs(&nodes)[0].is_empty(), "libfoo 2 does not satisfy libfoo>=3");
 }
 
+/// `provides=("libfoo=$pkgver")`, and a `pkgver()` function: nobody knows which version that will be.
+#[test]
+fn what_is_provided_in_a_version_that_is_not_known_may_satisfy_all() {
+    let mut library = node("libfoo-git", &[]);
+    library.makes[0].version = None;
+    library.makes[0].provides = vec!["libfoo=1".into()];
+    assert_eq!(sequence(&[node("user", &["libfoo>=2"]), library]), ["libfoo-git", "user"]);
+}
+
+/// Each name satisfies each other one; following them all again and again would never end.
+#[test]
+fn a_package_is_followed_once() {
+    let many: Vec<String> = (0..5000).map(|number| format!("name{number}")).collect();
+    let mut hostile = node("hostile", &["name0"]);
+    hostile.makes[0].provides = many.clone();
+    hostile.makes[0].depends = many;
+    assert_eq!(sequence(&[hostile, node("other", &["hostile"])]), ["hostile", "other"]);
+}
+
 #[test]
 fn what_a_needed_package_needs_to_run_comes_first_too() {
     let mut split = node("front", &[]);
@@ -308,6 +327,38 @@ fn a_srcinfo_in_doubt_still_gives_the_order() {
     assert!(matches!(library, Knowledge::Doubtful { .. }), "{library:?}");
     let nodes = [node("user", &["libfoo"]), library.node(), node("tool", &[])];
     assert_eq!(graph::order(&graph::needs(&nodes)).sequence, [2, 1, 0]);
+}
+
+/// One that cannot be read at all is taken to make what it is called.
+#[test]
+fn what_says_nothing_still_comes_before_its_dependents() {
+    let list = vec![plain("user", "depends=(lib)"), surveyed("lib", "pkgname=(\n")];
+    let order = decide(list, &[], &selection(&[]));
+    assert_eq!(
+        order.iter().map(|(name, _)| name.rsplit('/').next()).collect::<Vec<_>>(),
+        [Some("lib.git"), Some("user")]
+    );
+}
+
+/// A `.SRCINFO` is made on one architecture: what it says of dependencies decides nothing where the PKGBUILD does not
+/// say the same.
+#[test]
+fn dependencies_in_doubt_are_left_to_makepkg() {
+    let pkgbuild = b"pkgname=a\npkgver=1\npkgrel=1\narch=(any)\n\
+                     [[ $CARCH == x86_64 ]] && makedepends+=(nasm)\npackage() { :; }\n";
+    let srcinfo = b"pkgbase = a\n\tpkgver = 1\n\tpkgrel = 1\n\tarch = any\n\npkgname = a\n";
+    let known = Knowledge::of(pkgbuild, Some(srcinfo), "x86_64");
+    assert!(matches!(known, Knowledge::Certain { with_dependencies: false, .. }), "{known:?}");
+    let entry = Surveyed { looked: Looked::Known(known), ..plain("a", "") };
+    let draft = draft(vec![entry], &selection(&[]), "x86_64");
+    let answers = draft
+        .questions()
+        .into_iter()
+        .map(|(number, _, lacking)| (number, Ok(Answer { lacking, database: None })));
+    let plan = complete(draft, answers.collect(), &selection(&[]));
+    assert_eq!(plan.entries[0].decision, Decision::Build(Reason::New));
+    assert!(plan.entries[0].facts_for_build().is_none());
+    assert_eq!(plan.entries[0].version().as_deref(), Some("1-1"));
 }
 
 #[test]
