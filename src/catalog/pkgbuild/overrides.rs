@@ -176,6 +176,8 @@ fn watched(name: &str) -> Option<&'static str> {
 /// offset, and the variable.
 fn lookalikes(text: &str) -> Vec<(usize, &'static str)> {
     let mut found = Vec::new();
+    // Bash prints the line ends that such quotes stand for.
+    let has_escapes = text.contains("$'");
     for (equals, _) in text.match_indices('=') {
         let before = text[..equals].strip_suffix('+').unwrap_or(&text[..equals]);
         let word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
@@ -188,7 +190,7 @@ fn lookalikes(text: &str) -> Vec<(usize, &'static str)> {
         let Some(base) = watched(name) else {
             continue;
         };
-        if may_start_line(&before[..start]) {
+        if has_escapes || may_start_line(&before[..start]) {
             found.push((start, base));
         }
     }

@@ -50,7 +50,8 @@ const BY_ARCHITECTURE: [&str; 16] = [
 ];
 
 /// Names that bash or makepkg give a meaning to, among the lower-case ones.
-const TAKEN: [&str; 16] = [
+const TAKEN: [&str; 17] = [
+    "shellopts",
     "startdir",
     "srcdir",
     "pkgdir",

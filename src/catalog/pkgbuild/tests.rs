@@ -84,6 +84,7 @@ fn plain_assignments_are_worked_out(#[case] lines: &str, #[case] expected: &str)
 #[rstest]
 #[case::command("pkgver=$(echo 1)")]
 #[case::backquotes("pkgver=`echo 1`")]
+#[case::what_makepkg_evaluates("shellopts='pkgver=9'")]
 #[case::arithmetic("pkgrel=$((1 + 1))")]
 #[case::arithmetic_elsewhere("_x=$((pkgrel = 3))")]
 #[case::ansi_quotes("pkgver=$'1\\x32'")]
@@ -212,6 +213,7 @@ fn package_functions_override(#[case] lines: &str, #[case] expected: &str) {
 
 #[rstest]
 #[case::condition("  if true; then\n    arch=(any)\n  fi")]
+#[case::line_end_in_quotes("  echo $'\\n arch=(any)\\n'")]
 #[case::and("  true && arch=(any)")]
 #[case::and_after("  arch=(any) && true")]
 #[case::subshell("  (\n    arch=(any)\n  )")]
