@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt, stream};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 
 use crate::build::server_failure;
 use crate::catalog::cache::{Folders, GitCache};
 use crate::catalog::git::{self, Fetched, PackageFiles, Seen};
+use crate::catalog::hosts::Hosts;
 use crate::catalog::{self, Entry, GitUrl, Kind};
 use crate::config::Config;
 use crate::event::Events;
@@ -26,7 +28,7 @@ pub struct Surveyor<'a> {
     server: &'a PackageServer,
     arch: &'a str,
     cache: Option<GitCache>,
-    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+    hosts: Hosts,
 }
 
 /// Entries that share a repository and branch: fetched once.
@@ -52,7 +54,9 @@ impl<'a> Surveyor<'a> {
                 })
                 .ok()
         });
-        Self { config, server, arch, cache, hosts: Mutex::default() }
+        let plan = &config.plan;
+        let hosts = Hosts::new(plan.plan_concurrency.0 as usize, plan.plan_host_concurrency.0 as usize);
+        Self { config, server, arch, cache, hosts }
     }
 
     /// Makes the plan.
@@ -63,22 +67,18 @@ impl<'a> Surveyor<'a> {
         plan::complete(draft, answers, &self.config.selection)
     }
 
-    fn at_once(&self) -> usize {
-        self.config.plan.plan_concurrency.0 as usize
-    }
-
     async fn look(&self, list: List) -> Vec<Surveyed> {
         let mut surveyed: Vec<Surveyed> = list
             .into_iter()
             .map(|element| Surveyed { entry: element.map(Arc::new), looked: Looked::NotForArch, seen: None })
             .collect();
         let sources = sources(&surveyed, self.arch);
-        let mut looks = stream::iter(sources)
-            .map(|source| async move {
-                let found = self.look_at(&source).await;
-                (source, found)
-            })
-            .buffer_unordered(self.at_once());
+        // All of them begin, and wait for their turn there.
+        let looks = sources.into_iter().map(|source| async move {
+            let found = self.look_at(&source).await;
+            (source, found)
+        });
+        let mut looks = looks.collect::<FuturesUnordered<_>>();
         while let Some((source, found)) = looks.next().await {
             match found {
                 Ok((folders, seen)) => {
@@ -107,17 +107,21 @@ impl<'a> Surveyor<'a> {
 
     /// The files of all folders of a source: from the cache when its tip is where it was, else fetched.
     async fn look_at(&self, source: &Source) -> Result<(Folders, Seen), Failure> {
-        let _polite = self.turn(source.url.host()).await;
-        match source.kind {
-            Kind::Git => self.look_at_git(source).await,
-            Kind::Url => {
-                let fetched = self.fetch(source).await?;
-                let pkgbuild = std::fs::read(fetched.tree(&source.url).await?.join("PKGBUILD")).ok();
-                let files = PackageFiles { pkgbuild, srcinfo: None };
-                let folders = source.entries.iter().map(|(_, folder)| (folder.clone(), files.clone()));
-                Ok((folders.collect(), seen(fetched)))
+        let look = async {
+            match source.kind {
+                Kind::Git => self.look_at_git(source).await,
+                Kind::Url => self.look_at_file(source).await,
             }
-        }
+        };
+        self.hosts.ask(&source.url, look).await
+    }
+
+    async fn look_at_file(&self, source: &Source) -> Result<(Folders, Seen), Failure> {
+        let fetched = self.fetch(source).await?;
+        let pkgbuild = std::fs::read(fetched.tree(&source.url).await?.join("PKGBUILD")).ok();
+        let files = PackageFiles { pkgbuild, srcinfo: None };
+        let folders = source.entries.iter().map(|(_, folder)| (folder.clone(), files.clone()));
+        Ok((folders.collect(), seen(fetched)))
     }
 
     async fn fetch(&self, source: &Source) -> Result<Fetched, Failure> {
@@ -151,27 +155,13 @@ impl<'a> Surveyor<'a> {
         Ok((folders, seen(fetched)))
     }
 
-    /// Waits until the host is not asked too much. Local paths are no host.
-    async fn turn(&self, host: &str) -> Option<tokio::sync::OwnedSemaphorePermit> {
-        if host.is_empty() {
-            return None;
-        }
-        let semaphore = {
-            let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-            let most = self.config.plan.plan_host_concurrency.0 as usize;
-            Arc::clone(hosts.entry(host.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(most))))
-        };
-        // Closed never, so that an error cannot be.
-        semaphore.acquire_owned().await.ok()
-    }
-
     /// Asks the package server what the draft wants to know.
     async fn ask(&self, draft: &Draft) -> BTreeMap<usize, Result<Answer, Failure>> {
         let databases = Databases { surveyor: self, known: Mutex::default() };
         let databases = &databases;
         stream::iter(draft.questions())
             .map(|(number, repo, packages)| async move { (number, databases.answer(&repo, packages).await) })
-            .buffer_unordered(QUESTIONS.min(self.at_once()))
+            .buffer_unordered(QUESTIONS)
             .collect()
             .await
     }

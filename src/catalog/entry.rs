@@ -34,10 +34,21 @@ impl GitUrl {
 
     /// The host that is asked; empty for local paths.
     pub fn host(&self) -> &str {
+        self.host_and_port().split(':').next().unwrap_or_default()
+    }
+
+    /// Scheme, host and port that are asked, as they are written.
+    pub fn origin(&self) -> String {
+        match self.0.split_once("://") {
+            Some((scheme, _)) => format!("{scheme}://{}", self.host_and_port()),
+            None => format!("ssh://{}", self.host()),
+        }
+    }
+
+    fn host_and_port(&self) -> &str {
         let rest = self.0.split_once("://").map_or(self.0.as_str(), |(_, rest)| rest);
         let authority = rest.split('/').next().unwrap_or_default();
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        host.split(':').next().unwrap_or_default()
+        authority.rsplit_once('@').map_or(authority, |(_, host)| host)
     }
 
     /// `text` without the credentials of this address.
@@ -49,7 +60,21 @@ impl GitUrl {
                 text = text.replace(password, "***");
             }
         }
+        for secret in self.secret_parameters() {
+            text = text.replace(secret, "***");
+        }
         text
+    }
+
+    /// The values of parameters that are called like secrets: `?private_token=...`.
+    fn secret_parameters(&self) -> impl Iterator<Item = &str> {
+        const SIGNS: [&str; 7] = ["token", "key", "pass", "secret", "auth", "sig", "cred"];
+        let query = self.0.split_once('?').map_or("", |(_, query)| query);
+        query.split(['&', ';', '#']).filter_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            let name = name.to_ascii_lowercase();
+            (!value.is_empty() && SIGNS.iter().any(|sign| name.contains(sign))).then_some(value)
+        })
     }
 
     /// The part before `@` where it may be secret: that of `ssh://git@host` is a mere user name.
@@ -63,10 +88,14 @@ impl GitUrl {
 
 impl fmt::Display for GitUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.userinfo() {
-            Some(userinfo) => f.write_str(&self.0.replacen(&format!("{userinfo}@"), "***@", 1)),
-            None => f.write_str(&self.0),
+        let mut text = match self.userinfo() {
+            Some(userinfo) => self.0.replacen(&format!("{userinfo}@"), "***@", 1),
+            None => self.0.clone(),
+        };
+        for secret in self.secret_parameters() {
+            text = text.replace(&format!("={secret}"), "=***");
         }
+        f.write_str(&text)
     }
 }
 
@@ -200,4 +229,41 @@ pub fn is_package_name(text: &str) -> bool {
         && text.len() <= 255
         && !text.starts_with(['-', '.'])
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"@._+-".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        check_url(text, Kind::Git).expect("an address").to_string()
+    }
+
+    #[test]
+    fn secrets_of_addresses_are_not_shown() {
+        assert_eq!(shown("https://jane:secret@x/y.git"), "https://***@x/y.git");
+        assert_eq!(
+            shown("https://x/raw?private_token=abc&ref=main"),
+            "https://x/raw?private_token=***&ref=main"
+        );
+        assert_eq!(shown("https://aur/plain/PKGBUILD?h=paru"), "https://aur/plain/PKGBUILD?h=paru");
+        let url = check_url("https://x/raw?token=abc", Kind::Url).expect("an address");
+        assert_eq!(
+            url.redact("404 for url (https://x/raw?token=abc)"),
+            "404 for url (https://x/raw?token=***)"
+        );
+    }
+
+    #[test]
+    fn hosts_and_origins() {
+        for (text, host, origin) in [
+            ("https://jane@x:8443/y", "x", "https://x:8443"),
+            ("git@x:y/z.git", "x", "ssh://x"),
+            ("ssh://git@x/y", "x", "ssh://x"),
+            ("/srv/git/y", "", "ssh://"),
+        ] {
+            let url = check_url(text, Kind::Git).expect("an address");
+            assert_eq!((url.host(), url.origin().as_str()), (host, origin), "{text}");
+        }
+    }
 }

@@ -213,24 +213,39 @@ fn clone_failure(url: &GitUrl, branch: Option<&str>, why: &str) -> Failure {
     Failure::new(FailureKind::Clone, format!("cannot clone {url}{branch}: {}", url.redact(&why))).hint(hint)
 }
 
+/// What is said when nobody answers.
+const OUT_OF_REACH: &[&str] = &[
+    "Could not resolve host",
+    "unable to connect",
+    "Failed to connect",
+    "Connection refused",
+    "Connection timed out",
+    "Operation timed out",
+    "error sending request",
+];
+
+/// Whether the host did not even answer.
+pub fn is_out_of_reach(failure: &Failure) -> bool {
+    says(failure, OUT_OF_REACH)
+}
+
 /// Whether trying again can help: the network or the other side had a bad moment.
 pub fn is_transient(failure: &Failure) -> bool {
     const SIGNS: &[&str] = &[
-        "Could not resolve host",
-        "unable to connect",
-        "Failed to connect",
         "Connection reset",
-        "Connection refused",
-        "Connection timed out",
-        "Operation timed out",
         "early EOF",
         "hung up unexpectedly",
         "unexpected disconnect",
         "The requested URL returned error: 5",
         "The requested URL returned error: 429",
-        "error sending request",
+        "HTTP status server error",
+        "HTTP status client error (429",
     ];
-    failure.kind == FailureKind::Clone && SIGNS.iter().any(|sign| failure.message.contains(sign))
+    is_out_of_reach(failure) || says(failure, SIGNS)
+}
+
+fn says(failure: &Failure, signs: &[&str]) -> bool {
+    failure.kind == FailureKind::Clone && signs.iter().any(|sign| failure.message.contains(sign))
 }
 
 /// The `git` command in a directory, with one remote, `origin`.
@@ -260,8 +275,11 @@ const CREDENTIAL_HELPER: &str =
     r#"!f() { printf 'username=%s\npassword=%s\n' "$VIETER_GIT_USER" "$VIETER_GIT_PASSWORD"; }; f"#;
 
 impl Git<'_> {
+    /// The line of that reference; Git also tells of others that end like it.
     async fn ls_remote(&self, reference: &str) -> Result<String, String> {
-        self.run(&["ls-remote", "--quiet", "origin", reference]).await
+        let lines = self.run(&["ls-remote", "--quiet", "origin", reference]).await?;
+        let ours = lines.lines().find(|line| line.split_whitespace().nth(1) == Some(reference));
+        Ok(ours.unwrap_or_default().to_owned())
     }
 
     /// Runs one command; the error is what it printed on standard error.

@@ -5,6 +5,7 @@ mod download;
 mod entry;
 mod fetch;
 pub mod git;
+pub mod hosts;
 mod list;
 pub mod pkgbuild;
 
