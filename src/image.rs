@@ -87,6 +87,11 @@ impl BuilderImages {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Which of several set-ups on one daemon this is.
+    pub fn set_up(&self) -> String {
+        image_label(&self.settings)
+    }
+
     /// The build user's number.
     pub fn uid(&self) -> u64 {
         self.current().uid

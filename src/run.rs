@@ -94,7 +94,9 @@ impl<'a> Run<'a> {
         self.remove_left_overs(&engine).await;
         let workshop = self.workshop(engine, server).await?;
         // Beside the builds, so that it is done also when this run is stopped; what they use is left alone.
-        let prune = sources::prune(&workshop.engine, &workshop.images, &workshop.settings);
+        let kept = workshop.engine.source_volumes().await;
+        let prune =
+            async { sources::prune(kept?, &workshop.engine, &workshop.images, &workshop.settings).await };
         let (pruned, ()) = tokio::join!(prune, self.build_all(&workshop, total));
         if let Err(error) = pruned {
             self.events.warn(format!("{error}; kept sources are not pruned"));
@@ -198,7 +200,7 @@ impl<'a> Run<'a> {
                         total: total.max(number),
                         reason,
                         decided,
-                        facts: planned.facts.clone().filter(|_| decided),
+                        facts: planned.facts_for_build().filter(|_| decided),
                         seen: planned.seen.clone(),
                         suspects: done.suspects(&planned, workshop).await,
                     };
@@ -226,7 +228,8 @@ impl<'a> Run<'a> {
     /// A container for the entry after the one that is being worked on, if it needs one.
     async fn prepare_next(&self, workshop: &Workshop) -> Option<Room> {
         let next = self.progress().plan.iter().skip(1).find(|p| p.decision.needs_container()).cloned()?;
-        workshop.prepare(next.entry.as_ref()?, matches!(next.decision, Decision::Build(_))).await
+        let is_certain = matches!(next.decision, Decision::Build(_)) && next.facts_for_build().is_some();
+        workshop.prepare(next.entry.as_ref()?, is_certain).await
     }
 
     /// Concludes what is left of the plan, none of which needs a container.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use common::{Kind, NEW, OLD, REPO, Watch, World, files_below};
 use serde_json::Value;
-use vieter_test_support::docker;
 use vieter_test_support::packages::{Package, depends_on, failing_build, split, tiny, with_epoch};
 use vieter_test_support::vieter_server::{Failure, Target, on};
 
@@ -278,33 +277,6 @@ fn looking_is_polite_and_tries_again() {
     assert_eq!(rows(&plan).iter().filter(|row| row.ends_with(": build")).count(), 24);
     let most = world.server().peak_requests();
     assert!((2..=4).contains(&most), "{most} at once");
-}
-
-/// The sources of what must be looked into every night are kept in a volume of the entry's own, and pruned.
-#[test]
-fn sources_are_kept_for_pkgver_packages_and_pruned() {
-    let world = World::new(Kind::Directory);
-    let upstream = world.git.repo("upstream");
-    upstream.commit_files(&[("text", "one")], "First");
-    let url = world.git.url_from_container("upstream");
-    let git = |name: &str| vieter_test_support::packages::git_version(name, &url);
-    world.packages(&[git("first-git"), git("second-git")]);
-    world.build().assert_code(0);
-    let volumes = world.source_volumes();
-    assert_eq!(volumes.len(), 2, "one for each entry");
-    let first_night = world.git.requests("upstream");
-    world.build().assert_code(0);
-    assert_eq!(world.report().with_result("up_to_date"), ["first-git", "second-git"]);
-    assert!(world.git.requests("upstream") > first_night, "looked for something new");
-    // Room for nothing: all go that no build uses, but only ours.
-    let other = world.vieter("build").env("VIETER_IGNORE", "*-git").env("VIETER_FORCE", "other");
-    world.packages(&[git("first-git"), git("second-git"), tiny("other", "1.0", 1)]);
-    world.run(other.env("VIETER_SOURCE_CACHE", "1")).assert_code(0);
-    assert_eq!(world.source_volumes(), [""; 0]);
-    let finished = world.run(world.vieter("build").env("VIETER_SOURCE_CACHE", "0"));
-    finished.assert_code(0);
-    assert_eq!(world.source_volumes(), [""; 0]);
-    assert!(!docker::docker(&["volume", "ls", "--quiet"]).is_empty(), "the decoy's volume is still there");
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! Steps 2 and 3: bring `pkgver` up to date, and ask the package server what it lacks.
 
-use super::StepResult;
-use super::makepkg;
 use super::session::{As, Session};
 use super::srcinfo::{self, SourceInfo};
+use super::{StepResult, freshen, makepkg};
 use crate::catalog::git::LARGEST_FILE;
 use crate::catalog::pkgbuild::Facts;
 use crate::outcome::{Failure, FailureKind, Verdict};
@@ -31,12 +30,33 @@ pub(super) enum Checked {
     Enough(Verdict),
 }
 
+/// Downloads and unpacks the sources so that `pkgver()` can look at them. `prepare()` is not run: it may need
+/// dependencies that are not there yet.
+const GET_SOURCES: &[&str] = &["makepkg", "--nobuild", "--nodeps", "--noprepare", "--noconfirm"];
+
 impl Session<'_> {
-    /// Downloads and unpacks the sources so that `pkgver()` can look at them. `prepare()` is not run: it
-    /// may need dependencies that are not there yet.
+    /// Whether the user does not want what is only now known by its name; then there is no need for its sources.
+    pub async fn unwanted(&self, directory: &str) -> StepResult<Option<Verdict>> {
+        let selection = &self.workshop.selection;
+        if selection.only.is_none() && selection.ignore.is_none() {
+            return Ok(None);
+        }
+        let pkgbase = self.source_info(directory).await?.pkgbase;
+        let reason = plan::unwanted(selection, &pkgbase);
+        self.record().pkgbase = Some(pkgbase);
+        Ok(reason.map(|reason| Verdict::Skipped { reason }))
+    }
+
+    /// Brings the version up to date.
     pub async fn version_step(&self, directory: &str) -> StepResult<()> {
-        let command = &["makepkg", "--nobuild", "--nodeps", "--noprepare", "--noconfirm"];
-        let code = self.run_command("makepkg --nobuild", As::Builder, directory, command).await?;
+        let get_sources = || self.run_command("makepkg --nobuild", As::Builder, directory, GET_SOURCES);
+        let mut code = if self.keeps_sources() {
+            let command = freshen::and_then(GET_SOURCES);
+            let command: Vec<&str> = command.iter().map(String::as_str).collect();
+            self.run_command("makepkg --nobuild", As::Builder, directory, &command).await?
+        } else {
+            get_sources().await?
+        };
         if code == 0 {
             return Ok(());
         }
@@ -49,9 +69,14 @@ impl Session<'_> {
         let dependencies = super::dependencies::of(&info)?;
         if !dependencies.is_empty() {
             self.install(directory, &dependencies).await?;
-            if self.run_command("makepkg --nobuild", As::Builder, directory, command).await? == 0 {
-                return Ok(());
-            }
+            code = get_sources().await?;
+        }
+        if code != 0 && self.keeps_sources() {
+            self.forget_sources().await?;
+            code = get_sources().await?;
+        }
+        if code == 0 {
+            return Ok(());
         }
         let what = "getting the sources and the version";
         let failure = makepkg::failure(what, code, FailureKind::Version, &self.last_words());

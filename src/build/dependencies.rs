@@ -64,7 +64,7 @@ impl Session<'_> {
         }
         self.put_database(own.as_ref()).await?;
         let Err(failure) = self.resolve_and_install(&missing).await? else { return Ok(()) };
-        if self.record().lacks_dependencies && !self.task.suspects.is_empty() {
+        if !self.record().blocked_by.is_empty() {
             return Err(failure);
         }
         // The image's databases may be older than what is wanted, or name files that the mirror does not have any
@@ -148,7 +148,8 @@ impl Session<'_> {
         command.extend(["--needed", "--noconfirm", "--"]);
         command.extend(missing.iter().map(String::as_str));
         let (code, text) = self.ask_command("pacman -Sp", As::Root, "/", &command).await?;
-        self.record().lacks_dependencies = code != 0;
+        let blocked_by = if code == 0 { Vec::new() } else { self.named_suspects() };
+        self.record().blocked_by = blocked_by;
         if code != 0 {
             let message = format!("the dependencies cannot be resolved: {}", self.last_words());
             let failure = Failure::new(FailureKind::Dependency, message)

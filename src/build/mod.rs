@@ -4,6 +4,7 @@ mod archive;
 mod check;
 mod clone;
 mod dependencies;
+mod freshen;
 pub mod log;
 mod make;
 mod makepkg;
@@ -32,6 +33,7 @@ use crate::engine::Engine;
 use crate::event::{Event, Events};
 use crate::image::BuilderImages;
 use crate::outcome::{EntryOutcome, Failure, FailureKind, Step, Verdict};
+use crate::plan::Need;
 use crate::report::log_path;
 use crate::server::PackageServer;
 use crate::server::repo_add::RepoAdd;
@@ -83,8 +85,8 @@ pub struct Task {
     pub facts: Option<Arc<Facts>>,
     /// The tip of its branch, as the plan saw it.
     pub seen: Option<Seen>,
-    /// Entries that it needs and that failed: if its dependencies cannot be had, that is why.
-    pub suspects: Vec<String>,
+    /// Entries that it needs and that failed: if what they make cannot be had, that is why.
+    pub suspects: Vec<Need>,
 }
 
 impl Workshop {
@@ -119,9 +121,7 @@ impl Workshop {
             let (record, server_log) = session.into_parts();
             let verdict = match result {
                 Ok(verdict) => verdict,
-                Err(_) if record.lacks_dependencies && !task.suspects.is_empty() => {
-                    Verdict::Blocked { by: task.suspects.clone() }
-                }
+                Err(_) if !record.blocked_by.is_empty() => Verdict::Blocked { by: record.blocked_by },
                 Err(failure) => {
                     let failure = match record.current_step {
                         Some(step) => failure.at(step),

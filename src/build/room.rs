@@ -12,14 +12,14 @@ use crate::sources;
 /// A container that nobody has used yet.
 pub struct Room {
     /// The volume of kept sources that is in it.
-    sources: Option<String>,
+    sources: Option<SourceVolume>,
     container: Container,
 }
 
 impl Room {
     /// The container, if it is one for these sources; any other is removed.
-    pub(super) fn for_sources(self, sources: Option<&str>) -> Option<Container> {
-        if self.sources.as_deref() == sources {
+    pub(super) fn for_sources(self, sources: Option<&SourceVolume>) -> Option<Container> {
+        if self.sources.as_ref() == sources {
             return Some(self.container);
         }
         self.discard();
@@ -37,34 +37,31 @@ impl Workshop {
     pub async fn prepare(&self, entry: &Entry, is_certain: bool) -> Option<Room> {
         let sources = self.sources_of(entry, is_certain);
         let limit = self.settings.build_timeout.limit().unwrap_or(ONE_DAY);
-        let started = self.start(entry, sources.clone(), limit).await;
+        let started = self.start(sources.clone(), limit).await;
         let container = started.inspect_err(|error| tracing::debug!(%error, "no container ahead")).ok()?;
         Some(Room { sources, container })
     }
 
-    /// Starts the container of an entry. It may wait for so long until it is used.
+    /// Starts a container. It may wait for so long until it is used.
     pub(super) async fn start(
         &self,
-        entry: &Entry,
-        sources: Option<String>,
+        sources: Option<SourceVolume>,
         waits: Duration,
     ) -> Result<Container, EngineError> {
         let mut spec = self.container_spec();
         spec.lifetime += waits;
-        if let Some(name) = sources {
-            let title = entry.to_string();
-            self.engine.ensure_source_volume(&name, &title).await?;
-            let target = format!("{BUILD_HOME}/{SOURCES}");
-            spec.volumes.push(SourceVolume { name, entry: Some(title), target });
+        if let Some(volume) = sources {
+            self.engine.ensure_source_volume(volume.clone()).await?;
+            spec.volumes.push((volume, format!("{BUILD_HOME}/{SOURCES}")));
         }
         self.images.start(spec).await
     }
 
     /// The volume that keeps the sources of an entry: where its version is not certain, they are
     /// needed every night, only to see whether there is something new.
-    pub(super) fn sources_of(&self, entry: &Entry, is_certain: bool) -> Option<String> {
+    pub(super) fn sources_of(&self, entry: &Entry, is_certain: bool) -> Option<SourceVolume> {
         let keeps = !is_certain && self.settings.source_cache.limit().is_some();
-        keeps.then(|| sources::volume_name(entry))
+        keeps.then(|| sources::volume_of(entry, &self.images.set_up()))
     }
 
     fn container_spec(&self) -> ContainerSpec {

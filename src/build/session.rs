@@ -1,5 +1,6 @@
 //! One entry on its way through the five steps: what is known so far, and how commands are run for it.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,10 +13,12 @@ use super::room::Room;
 use super::server_log::ServerLog;
 use super::{CurrentStep, StepResult, Task, Workshop};
 use crate::catalog::pkgbuild::Facts;
-use crate::engine::{Container, EngineError, Exec};
+use crate::engine::{Container, EngineError, Exec, SourceVolume};
 use crate::event::Event;
 use crate::image::BUILD_HOME;
 use crate::outcome::{Failure, FailureKind, Published, Step, StepRecord, Verdict};
+use crate::plan::Need;
+use crate::plan::relation::Relation;
 use crate::telemetry;
 
 /// What is known of an entry so far. It outlives a step that is stopped in the middle.
@@ -28,8 +31,8 @@ pub(super) struct Record {
     pub current_step: CurrentStep,
     /// What it makes, as long as that is certain.
     pub facts: Option<Arc<Facts>>,
-    /// Whether pacman did not find what the build needs.
-    pub lacks_dependencies: bool,
+    /// The failed entries that make what pacman did not find.
+    pub blocked_by: Vec<String>,
 }
 
 /// Whom a command in the container runs as.
@@ -46,7 +49,7 @@ pub(super) struct Session<'a> {
     pub task: &'a Task,
     container: OnceCell<Container>,
     /// The volume that keeps the sources of the entry, if they are kept.
-    sources: Option<String>,
+    sources: Option<SourceVolume>,
     /// The entry's span.
     pub span: tracing::Span,
     record: Mutex<Record>,
@@ -57,7 +60,7 @@ pub(super) struct Session<'a> {
 impl<'a> Session<'a> {
     pub fn new(workshop: &'a Workshop, task: &'a Task, room: Option<Room>) -> Self {
         let sources = workshop.sources_of(&task.entry, task.facts.is_some());
-        let container = room.and_then(|room| room.for_sources(sources.as_deref()));
+        let container = room.and_then(|room| room.for_sources(sources.as_ref()));
         Self {
             workshop,
             task,
@@ -74,7 +77,16 @@ impl<'a> Session<'a> {
     pub async fn run(&self) -> StepResult<Verdict> {
         let directory = self.step(Step::Clone, self.clone_step()).await?;
         if self.facts().is_none() {
-            self.step(Step::Version, self.version_step(&directory)).await?;
+            let version = async {
+                let unwanted = self.unwanted(&directory).await?;
+                if unwanted.is_none() {
+                    self.version_step(&directory).await?;
+                }
+                Ok(unwanted)
+            };
+            if let Some(verdict) = self.step(Step::Version, version).await? {
+                return Ok(verdict);
+            }
         }
         let promises = match self.step(Step::Check, self.check_step(&directory)).await? {
             Checked::Build(promises) => promises,
@@ -123,7 +135,7 @@ impl<'a> Session<'a> {
 
     /// The build container, started at the first use.
     pub async fn container(&self) -> StepResult<&Container> {
-        let start = || self.workshop.start(&self.task.entry, self.sources.clone(), Duration::ZERO);
+        let start = || self.workshop.start(self.sources.clone(), Duration::ZERO);
         self.container.get_or_try_init(start).await.map_err(engine_failure)
     }
 
@@ -199,6 +211,17 @@ impl<'a> Session<'a> {
             ),
             Fate::Drop => {}
         }
+    }
+
+    /// Those failed entries that make something which the last lines name.
+    pub fn named_suspects(&self) -> Vec<String> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_part = |c: char| c.is_ascii_alphanumeric() || "@._+-".contains(c);
+        let names: HashSet<&str> = log.tail().flat_map(|line| line.split(|c| !is_part(c))).collect();
+        let is_named = |need: &&Need| {
+            need.dependencies.iter().any(|wanted| names.contains(Relation::parse(wanted).name))
+        };
+        self.task.suspects.iter().filter(is_named).map(|need| need.name.clone()).collect()
     }
 
     /// The last lines that were printed and say something, for an error message.

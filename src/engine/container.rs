@@ -14,7 +14,7 @@ use bollard::query_parameters::{
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use super::volume::source_labels;
+use super::volume::SourceVolume;
 use super::{Engine, EngineError, failed, labels};
 
 /// What the processes of a container may use.
@@ -45,17 +45,6 @@ pub enum Isolation {
 const PACMAN_CAPABILITIES: &[&str] =
     &["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETFCAP", "SETGID", "SETUID", "SYS_CHROOT"];
 
-/// A volume of sources in a container.
-#[derive(Debug, Clone)]
-pub struct SourceVolume {
-    /// Its name.
-    pub name: String,
-    /// The entry whose sources it keeps, where that is known.
-    pub entry: Option<String>,
-    /// Where it is mounted.
-    pub target: String,
-}
-
 /// A container to be made.
 #[derive(Debug, Clone)]
 pub struct ContainerSpec {
@@ -71,8 +60,8 @@ pub struct ContainerSpec {
     pub isolation: Isolation,
     /// The network, or Docker's default.
     pub network: Option<String>,
-    /// Volumes of sources.
-    pub volumes: Vec<SourceVolume>,
+    /// Volumes of sources, and where they are mounted.
+    pub volumes: Vec<(SourceVolume, String)>,
 }
 
 /// A running container of this run. Remove it with [`Container::remove`]; what is left when the run
@@ -191,13 +180,13 @@ fn create_body(spec: &ContainerSpec, run_id: &str) -> ContainerCreateBody {
 fn host_config(spec: &ContainerSpec) -> HostConfig {
     let memory = spec.limits.memory.and_then(|m| i64::try_from(m).ok());
     let hostile = spec.isolation == Isolation::Hostile;
-    let mounts = spec.volumes.iter().map(|volume| Mount {
+    let mounts = spec.volumes.iter().map(|(volume, target)| Mount {
         typ: Some(MountType::VOLUME),
         source: Some(volume.name.clone()),
-        target: Some(volume.target.clone()),
+        target: Some(target.clone()),
         // Another run may have removed it meanwhile; Docker makes it anew, and it is to be found again.
         volume_options: Some(MountVolumeOptions {
-            labels: Some(source_labels(volume.entry.as_deref())),
+            labels: Some(volume.labels.clone()),
             ..Default::default()
         }),
         ..Default::default()

@@ -19,9 +19,10 @@ use tokio::task::JoinSet;
 
 pub use archive::{TarReader, TarSender};
 pub use connect::{connect, docker_host};
-pub use container::{Container, ContainerSpec, Isolation, Limits, SourceVolume};
+pub use container::{Container, ContainerSpec, Isolation, Limits};
 pub use exec::{Exec, Ran};
 pub use image::{ImageFacts, PullProgress};
+pub use volume::SourceVolume;
 
 /// Trouble with the daemon.
 #[derive(Debug, thiserror::Error)]

@@ -2,41 +2,69 @@
 
 use std::collections::HashMap;
 
-use bollard::models::VolumeCreateRequest;
+use bollard::models::{Volume, VolumeCreateRequest};
 use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptions};
+
+use jiff::Timestamp;
 
 use super::{Engine, EngineError, failed, labels};
 
-/// The labels of a volume of sources.
-pub(super) fn source_labels(entry: Option<&str>) -> HashMap<String, String> {
-    let role = (labels::ROLE.to_owned(), labels::SOURCES.to_owned());
-    let entry = entry.map(|entry| (labels::ENTRY.to_owned(), entry.to_owned()));
-    std::iter::once(role).chain(entry).collect()
+/// A volume that keeps the sources of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceVolume {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub(super) labels: HashMap<String, String>,
+    /// When it was made, where the daemon said so.
+    pub created: Option<Timestamp>,
+}
+
+impl SourceVolume {
+    /// One for an entry, in one of several set-ups on the daemon.
+    pub fn new(name: String, set_up: &str, entry: &str) -> Self {
+        let labels = [(labels::ROLE, labels::SOURCES), (labels::NAME, set_up), (labels::ENTRY, entry)];
+        Self {
+            name,
+            labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            created: None,
+        }
+    }
+
+    /// Whether it belongs to a set-up.
+    pub fn is_of(&self, set_up: &str) -> bool {
+        self.labels.get(labels::NAME).is_some_and(|name| name == set_up)
+    }
 }
 
 impl Engine {
-    /// Makes a volume of sources for an entry, unless it is there.
+    /// Makes a volume of sources, unless it is there.
     ///
     /// # Errors
     /// When the daemon fails.
-    pub async fn ensure_source_volume(&self, name: &str, entry: &str) -> Result<(), EngineError> {
-        let labels = source_labels(Some(entry));
-        let request =
-            VolumeCreateRequest { name: Some(name.to_owned()), labels: Some(labels), ..Default::default() };
-        let made = self.docker.create_volume(request).await;
-        made.map(drop).map_err(failed(format!("make the volume {name}")))
+    pub async fn ensure_source_volume(&self, volume: SourceVolume) -> Result<(), EngineError> {
+        let SourceVolume { name, labels, .. } = volume;
+        let what = failed(format!("make the volume {name}"));
+        let request = VolumeCreateRequest { name: Some(name), labels: Some(labels), ..Default::default() };
+        self.docker.create_volume(request).await.map(drop).map_err(what)
     }
 
-    /// The names of all volumes of sources.
+    /// All volumes of sources, of whichever set-up.
     ///
     /// # Errors
     /// When the daemon fails.
-    pub async fn source_volumes(&self) -> Result<Vec<String>, EngineError> {
+    pub async fn source_volumes(&self) -> Result<Vec<SourceVolume>, EngineError> {
         let wanted = format!("{}={}", labels::ROLE, labels::SOURCES);
         let filters = HashMap::from([("label".to_owned(), vec![wanted])]);
         let options = ListVolumesOptionsBuilder::default().filters(&filters).build();
         let listed = self.docker.list_volumes(Some(options)).await.map_err(failed("list volumes"))?;
-        Ok(listed.volumes.unwrap_or_default().into_iter().map(|volume| volume.name).collect())
+        let volumes = listed.volumes.unwrap_or_default().into_iter();
+        let read = |volume: Volume| SourceVolume {
+            name: volume.name,
+            labels: volume.labels,
+            created: volume.created_at.and_then(|time| time.parse().ok()),
+        };
+        Ok(volumes.map(read).collect())
     }
 
     /// Removes a volume that no container uses.
