@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::Instrument as _;
 
-use crate::build::{Room, Task, Workshop};
+use crate::build::{Begun, Room, Task, Workshop};
 use crate::catalog::Fetches;
 use crate::config::{Config, ServerAddress};
 use crate::done::{Course, Done};
@@ -37,6 +37,8 @@ struct Progress {
     engine: Option<Arc<Engine>>,
     entries: Vec<EntryOutcome>,
     plan: VecDeque<Planned>,
+    /// The first of the plan, while it is being built.
+    begun: Begun,
 }
 
 /// One run of `vieter build`.
@@ -67,6 +69,7 @@ impl<'a> Run<'a> {
             by = shutdown.stopped() => Ending::Stopped { by },
         };
         self.clean_up().await;
+        self.note_what_was_begun();
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let mut entries = std::mem::take(&mut progress.entries);
         entries.extend(progress.plan.drain(..).map(not_reached));
@@ -178,6 +181,7 @@ impl<'a> Run<'a> {
             upload_logs: self.config.server.upload_logs.0,
             selection: self.config.selection.clone(),
             events: self.events.clone(),
+            begun: self.progress().begun.clone(),
         })
     }
 
@@ -214,6 +218,7 @@ impl<'a> Run<'a> {
             let failed = !outcome.verdict.is_success();
             done.note(&planned, &outcome);
             let mut progress = self.progress();
+            progress.begun.take();
             progress.plan.pop_front();
             progress.entries.push(outcome);
             if failed && self.config.selection.fail_fast.0 {
@@ -248,6 +253,15 @@ impl<'a> Run<'a> {
             Decision::Build(_) | Decision::LookInside(_) => Verdict::NotReached,
         };
         self.announced(outcome_of(planned, verdict))
+    }
+
+    /// The entry in the middle of which the run was stopped is not one that was not reached.
+    fn note_what_was_begun(&self) {
+        let Some((outcome, was_stopped)) = self.progress().begun.take() else { return };
+        let outcome = if was_stopped { self.announced(outcome) } else { outcome };
+        let mut progress = self.progress();
+        progress.plan.pop_front();
+        progress.entries.push(outcome);
     }
 
     fn announced(&self, outcome: EntryOutcome) -> EntryOutcome {

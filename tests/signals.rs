@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use common::{Kind, NEW, World};
 use serde_json::Value;
 use vieter_test_support::otlp::{Collector, Mode};
-use vieter_test_support::packages::{Package, git_version, tiny};
+use vieter_test_support::packages::{Package, git_version, split, tiny};
 use vieter_test_support::program::{Running, Signal, Vieter};
 use vieter_test_support::vieter_server::{Failure, Target, on};
 
@@ -91,7 +91,7 @@ fn in_the_first_three_steps() {
     let mut running = start(&world).spawn();
     running.wait_for_log(says("now in pkgver"), PATIENCE);
     stop(&world, running, Signal::TERM);
-    assert_eq!(world.report().results(), ["slow: not_reached"]);
+    assert_eq!(world.report().results(), ["slow: failed"]);
 
     let mut running = start(&world).spawn();
     running.wait_for_log(says("now in pkgver"), PATIENCE);
@@ -111,7 +111,8 @@ fn while_something_is_made() {
     running.wait_for_log(says("now in build"), PATIENCE);
     stop(&world, running, Signal::TERM);
     let report = world.report();
-    assert_eq!(report.results(), ["quick: published", "stubborn: not_reached", "late: not_reached"]);
+    assert_eq!(report.results(), ["quick: published", "stubborn: failed", "late: not_reached"]);
+    report.assert_failed("stubborn", "stopped", &["the run was stopped"]);
     world.assert_published(&["quick 1.0-1"]);
 
     let finished =
@@ -127,7 +128,7 @@ fn while_something_is_made() {
 fn while_a_package_is_sent() {
     let world = World::new(NEW);
     let server = world.server();
-    world.packages(&[tiny("first", "1.0", 1), tiny("second", "1.0", 1)]);
+    world.packages(&[split("parts", &["first", "second"])]);
     // The upload of the second package.
     server.fail_next(on("POST", "/repo/publish"), Failure::Delay(Duration::ZERO), 1);
     server.fail_next(on("POST", "/repo/publish"), Failure::Hang, 1);
@@ -139,7 +140,11 @@ fn while_a_package_is_sent() {
     }
     stop(&world, running, Signal::TERM);
     world.assert_published(&["first 1.0-1"]);
-    assert_eq!(world.report().results(), ["first: published", "second: not_reached"]);
+    // What is published of an entry is told though the rest of it is not.
+    let report = world.report();
+    report.assert_failed("parts", "stopped", &["the run was stopped"]);
+    let published = report.entry("parts")["published"].as_array().expect("a list of packages");
+    assert_eq!(published.iter().map(|package| &package["name"]).collect::<Vec<_>>(), ["first"]);
     world.build().assert_code(0);
     world.assert_published(&["first 1.0-1", "second 1.0-1"]);
 }

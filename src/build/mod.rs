@@ -9,6 +9,7 @@ pub mod log;
 mod make;
 mod makepkg;
 mod publish;
+mod record;
 mod room;
 mod server_log;
 mod session;
@@ -23,6 +24,7 @@ pub(crate) use check::server_failure;
 
 pub use archive::{ArchiveFacts, inspect};
 pub use makepkg::parse_package_file;
+pub use record::Begun;
 pub use room::Room;
 
 use crate::catalog::git::Seen;
@@ -65,6 +67,8 @@ pub struct Workshop {
     pub selection: Selection,
     /// Where everything that happens is told.
     pub events: Events,
+    /// What has become of the entry that is being built.
+    pub begun: Begun,
 }
 
 /// One entry to be built, or to be looked into.
@@ -112,6 +116,8 @@ impl Workshop {
                 reason: task.reason.clone(),
             });
             let session = Session::new(self, task, room);
+            let begun = begun(task, log);
+            self.begun.goes_on(begun.clone(), session.shared_record());
             let limit = self.settings.build_timeout.limit().unwrap_or(ONE_DAY);
             let result = match tokio::time::timeout(limit, session.run()).await {
                 Ok(result) => result,
@@ -119,37 +125,32 @@ impl Workshop {
             };
             session.close();
             let (record, server_log) = session.into_parts();
-            let verdict = match result {
-                Ok(verdict) => verdict,
-                Err(_) if !record.blocked_by.is_empty() => Verdict::Blocked { by: record.blocked_by },
-                Err(failure) => {
-                    let failure = match record.current_step {
-                        Some(step) => failure.at(step),
-                        None => failure,
-                    };
-                    Verdict::Failed { failure }
-                }
-            };
-            let outcome = EntryOutcome {
-                entry,
-                repo: task.entry.repo.clone(),
-                pkgbase: record.pkgbase.or_else(|| task.pkgbase.clone()),
-                version: record.version,
-                reason: Some(task.reason.clone()),
-                verdict,
-                published: record.published,
-                steps: record.steps,
-                duration: started.elapsed(),
-                log: Some(log),
-            };
+            let outcome = EntryOutcome { duration: started.elapsed(), ..record.conclude(begun, result) };
+            self.begun.has_ended(outcome.clone());
             telemetry::finish_entry(&tracing::Span::current(), &outcome);
+            self.events.emit(Event::EntryFinished { outcome: Arc::new(outcome.clone()) });
             if let Some(log) = server_log {
                 log.send(self, &outcome).await;
             }
-            self.events.emit(Event::EntryFinished { outcome: Arc::new(outcome.clone()) });
             outcome
         };
         work.instrument(span).await
+    }
+}
+
+/// The outcome of an entry of which nothing is known yet but that it was begun.
+fn begun(task: &Task, log: String) -> EntryOutcome {
+    EntryOutcome {
+        entry: task.entry.to_string(),
+        repo: task.entry.repo.clone(),
+        pkgbase: task.pkgbase.clone(),
+        version: None,
+        reason: Some(task.reason.clone()),
+        verdict: Verdict::NotReached,
+        published: Vec::new(),
+        steps: Vec::new(),
+        duration: Duration::ZERO,
+        log: Some(log),
     }
 }
 

@@ -9,6 +9,7 @@ use tracing::Instrument as _;
 
 use super::check::Checked;
 use super::log::{Budget, Fate, printable};
+use super::record::{Record, SharedRecord};
 use super::room::Room;
 use super::server_log::ServerLog;
 use super::{CurrentStep, StepResult, Task, Workshop};
@@ -16,24 +17,10 @@ use crate::catalog::pkgbuild::Facts;
 use crate::engine::{Container, EngineError, Exec, SourceVolume};
 use crate::event::Event;
 use crate::image::BUILD_HOME;
-use crate::outcome::{Failure, FailureKind, Published, Step, StepRecord, Verdict};
+use crate::outcome::{Failure, FailureKind, Step, StepRecord, Verdict};
 use crate::plan::Need;
 use crate::plan::relation::Relation;
 use crate::telemetry;
-
-/// What is known of an entry so far. It outlives a step that is stopped in the middle.
-#[derive(Default)]
-pub(super) struct Record {
-    pub pkgbase: Option<String>,
-    pub version: Option<String>,
-    pub published: Vec<Published>,
-    pub steps: Vec<StepRecord>,
-    pub current_step: CurrentStep,
-    /// What it makes, as long as that is certain.
-    pub facts: Option<Arc<Facts>>,
-    /// The failed entries that make what pacman did not find.
-    pub blocked_by: Vec<String>,
-}
 
 /// Whom a command in the container runs as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +39,7 @@ pub(super) struct Session<'a> {
     sources: Option<SourceVolume>,
     /// The entry's span.
     pub span: tracing::Span,
-    record: Mutex<Record>,
+    record: SharedRecord,
     log: Mutex<Budget>,
     server_log: Option<ServerLog>,
 }
@@ -67,7 +54,7 @@ impl<'a> Session<'a> {
             container: OnceCell::new_with(container),
             sources,
             span: tracing::Span::current(),
-            record: Mutex::new(Record { facts: task.facts.clone(), ..Record::default() }),
+            record: Arc::new(Mutex::new(Record { facts: task.facts.clone(), ..Record::default() })),
             log: Mutex::new(Budget::new(workshop.settings.log_limit.limit())),
             server_log: ServerLog::begin(workshop, task),
         }
@@ -105,7 +92,13 @@ impl<'a> Session<'a> {
     }
 
     pub fn into_parts(self) -> (Record, Option<ServerLog>) {
-        (self.record.into_inner().unwrap_or_else(PoisonError::into_inner), self.server_log)
+        let record = std::mem::take(&mut *self.record());
+        (record, self.server_log)
+    }
+
+    /// What is known so far, to be looked at by others.
+    pub fn shared_record(&self) -> SharedRecord {
+        Arc::clone(&self.record)
     }
 
     /// What the entry makes, where that is certain.
