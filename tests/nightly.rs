@@ -4,6 +4,7 @@ mod common;
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -47,8 +48,17 @@ fn endless(world: &World) -> TcpListener {
 /// A scheduler whose run has begun its work, and the connection that this one waits on.
 fn begun(vieter: Vieter, silent: &TcpListener) -> (Running, TcpStream) {
     let running = vieter.spawn();
-    let (connection, _) = silent.accept().expect("Git connects");
-    (running, connection)
+    silent.set_nonblocking(true).expect("set an option");
+    let end = Instant::now() + SHORT;
+    loop {
+        match silent.accept() {
+            Ok((connection, _)) => return (running, connection),
+            Err(error) => {
+                assert!(Instant::now() < end, "Git does not connect: {error}\n{}", running.stderr())
+            }
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn says(part: &str) -> impl Fn(&Value) -> bool {
@@ -113,6 +123,22 @@ fn a_run_that_systemd_signals_too_cleans_up_in_peace() {
     kill_process(child_of(&running), Signal::TERM).expect("signal the run");
     running.signal(Signal::TERM);
     // And that no container is left, the world looks at.
+    assert_stopped(&world, running, 143);
+}
+
+#[test]
+fn a_program_that_was_replaced_still_starts_its_runs() {
+    let world = World::without_image(Kind::Directory);
+    let silent = endless(&world);
+    // The scheduler's own file is gone by the time it starts a run.
+    let script = world.path("from-a-removed-file");
+    let text = "#!/bin/sh -e\ncp \"$1\" copy\nexec 3<copy\nrm copy\nshift\nexec /proc/self/fd/3 \"$@\"\n";
+    fs::write(&script, text).expect("write a script");
+    fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).expect("make it executable");
+    let (running, _connection) = begun(cron(&world).through(script.to_str().expect("a name")), &silent);
+    let line = fs::read(format!("/proc/{}/cmdline", child_of(&running).as_raw_nonzero()));
+    assert_eq!(line.expect("it runs"), b"vieter\0build\0");
+    running.signal(Signal::TERM);
     assert_stopped(&world, running, 143);
 }
 

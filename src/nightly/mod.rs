@@ -29,6 +29,8 @@ const CLEAN_UP: Duration = Duration::from_secs(15);
 const MOMENT: Duration = Duration::from_secs(2);
 
 /// Starts runs until it is told to stop.
+/// The program that runs, also when its file was replaced by a newer one since, or removed.
+const OURSELVES: &str = "/proc/self/exe";
 pub struct Nights<'a> {
     settings: &'a Nightly,
     zone: TimeZone,
@@ -122,7 +124,7 @@ impl<'a> Nights<'a> {
     async fn run(&mut self, shutdown: &Shutdown) -> io::Result<Option<Stop>> {
         // A process group of its own: Ctrl-C on a terminal is for us alone, and the run hears of it from us,
         // once. Two signals would end it before it has cleaned up.
-        let mut child = Command::new(std::env::current_exe()?).arg("build").process_group(0).spawn()?;
+        let mut child = Command::new(OURSELVES).arg0("vieter").arg("build").process_group(0).spawn()?;
         self.status.running();
         let (ended, stopped) = loop {
             tokio::select! {
