@@ -219,7 +219,8 @@ sections! {
 
     /// The nightly container.
     Nightly {
-        /// When `vieter cron` starts a run: a cron expression of five fields.
+        /// When `vieter cron` starts a run: a cron expression of five fields, or a
+        /// nickname such as `@daily`.
         schedule: [Schedule] = "0 3 * * *",
         /// The time zone of the schedule, such as `Europe/Brussels`. Unset: that of `TZ`, else the
         /// machine's, else UTC.

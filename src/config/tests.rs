@@ -182,6 +182,18 @@ fn an_indexed_job_gives_the_shard() {
 fn every_setting_belongs_to_a_structure_and_has_a_meaning() {
     for variable in VARIABLES {
         assert!(!variable.meaning.concat().trim().is_empty(), "{}", variable.name());
+#[test]
+fn a_schedule_has_five_fields() {
+    for good in ["0 3 * * *", "*/15 1-5 * jan MON", "@daily"] {
+        with(&[("VIETER_SCHEDULE", good)]);
+    }
+    for bad in ["0 3 * * * *", "0 0 3 * * * 2030", "3 * * *", "tonight"] {
+        let text = problems(&[ADDRESS, KEY, ("VIETER_SCHEDULE", bad)]);
+        let expected = "VIETER_SCHEDULE: expected a cron expression of five fields such as `0 3 * * *`";
+        assert!(text.contains(expected) && text.contains(&format!("(it is `{bad}`)")), "{text}");
+    }
+}
+
         assert!(!variable.field.ends_with("_file_file"), "{}", variable.name());
     }
 }

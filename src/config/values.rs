@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use croner::parser::{CronParser, Seconds, Year};
 use globset::{Glob, GlobMatcher};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de};
@@ -380,10 +381,12 @@ impl FromStr for Schedule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.parse() {
-            Ok(cron) => Ok(Self(cron)),
-            Err(error) => Err(format!("expected a cron expression such as `0 3 * * *`: {error}")),
-        }
+        // Six fields begin with the second: `0 3 * * * *` would be every hour.
+        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+        let cron = parser.parse(text).map_err(|error| {
+            format!("expected a cron expression of five fields such as `0 3 * * *`, or `@daily`: {error}")
+        })?;
+        Ok(Self(cron))
     }
 }
 
