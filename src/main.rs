@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use jiff::Timestamp;
 use vieter::cli::{Cli, Command};
-use vieter::config::{self, Config, ConfigError, PlanFormat, ProcessEnvironment};
+use vieter::config::{self, Config, ConfigError, PlanFormat, Problem, ProcessEnvironment};
 use vieter::doctor::{self, Findings};
 use vieter::event::{Events, Observer};
 use vieter::exit_status::{self, ExitStatus};
-use vieter::nightly::{self, Health, Nights};
+use vieter::nightly::{self, Health, Nights, Purpose};
 use vieter::plan;
 use vieter::report::progress::Progress;
 use vieter::report::{self, Surroundings};
@@ -57,11 +57,18 @@ fn show_config() -> ExitStatus {
     }
 }
 
-/// Needs no valid configuration but the place of the status file: an unhealthy one is the scheduler's to
-/// report.
+/// Needs no valid configuration but the place of the status file: what is wrong with the rest is the
+/// scheduler's to report.
 fn healthcheck() -> ExitStatus {
-    let path = Config::load(&ProcessEnvironment).ok().and_then(|config| config.nightly.status_file);
-    let health = Health::judge(&path.unwrap_or_else(nightly::default_path), Timestamp::now());
+    let health = match config::status_file(&ProcessEnvironment) {
+        Ok(path) => {
+            let path = path.unwrap_or_else(nightly::default_path);
+            Health::judge(&path, Purpose::of_this_container(), Timestamp::now())
+        }
+        Err(Problem { variable, message }) => {
+            Health { healthy: false, message: format!("{variable}: {message}") }
+        }
+    };
     println!("{}", health.message);
     if health.healthy { ExitStatus::Success } else { ExitStatus::SomeFailed }
 }

@@ -12,7 +12,7 @@ use common::{Kind, World};
 use jiff::Timestamp;
 use rustix::process::{Pid, getpgid, kill_process, kill_process_group};
 use serde_json::Value;
-use vieter::nightly::Health;
+use vieter::nightly::{Health, Purpose};
 use vieter_test_support::packages::Package;
 use vieter_test_support::program::{Running, Signal, Vieter};
 use vieter_test_support::vieter_server::Target;
@@ -196,7 +196,7 @@ fn the_health_check_tells_of_a_scheduler() {
     let (running, _connection) = begun(cron(&world), &silent);
     let end = Instant::now() + SHORT;
     let health = loop {
-        let health = Health::judge(&status_file(&world), Timestamp::now());
+        let health = Health::judge(&status_file(&world), Purpose::Unknown, Timestamp::now());
         if health.message.contains("a run") || Instant::now() > end {
             break health;
         }

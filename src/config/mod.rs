@@ -7,6 +7,7 @@ mod values;
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 
 pub use resolve::{Environment, Problem, ProcessEnvironment, Source};
 pub use settings::{Build, Docker, Image, Nightly, Output, Plan, Selection, Server, VARIABLES, Variable};
@@ -90,6 +91,15 @@ impl Config {
         // Every value was checked by itself above, so this names a setting that is required.
         read().map_err(|e| ConfigError(vec![Problem { variable: PREFIX.into(), message: e.to_string() }]))
     }
+}
+
+/// Where `vieter cron` notes what it does, when that was set. The health check needs nothing else, and is not
+/// to be led astray by what is wrong with other settings.
+///
+/// # Errors
+/// What is wrong with this setting.
+pub fn status_file(environment: &dyn Environment) -> Result<Option<PathBuf>, Problem> {
+    Ok(resolve::only("status_file", environment)?.map(PathBuf::from))
 }
 
 /// Checks each value against its type.

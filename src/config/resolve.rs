@@ -79,26 +79,50 @@ pub(super) fn resolve(environment: &dyn Environment) -> Resolved {
     let mut resolved = Resolved::default();
     let ours = our_variables(environment, &mut resolved);
     for variable in VARIABLES {
-        let name = variable.name();
-        let file_name = format!("{name}_FILE");
-        if let Some(default) = variable.default {
-            resolved.set(variable, default.to_owned(), Source::Default);
-        }
-        match (ours.get(&name), ours.get(&file_name)) {
-            (Some(_), Some(_)) => {
-                resolved.problem(&name, format!("{name} and {file_name} are both set; unset one of them"))
-            }
-            (Some(value), None) => resolved.set(variable, value.clone(), Source::Variable),
-            (None, Some(path)) => match environment.read_file(Path::new(path)) {
-                Ok(contents) => {
-                    resolved.set(variable, without_newline(contents), Source::File(path.clone()));
-                }
-                Err(e) => resolved.problem(&file_name, format!("cannot read {path}: {e}")),
-            },
-            (None, None) => {}
-        }
+        resolve_one(variable, &ours, environment, &mut resolved);
     }
     resolved
+}
+
+/// The text of one setting, whatever is wrong with the others.
+pub(super) fn only(field: &str, environment: &dyn Environment) -> Result<Option<String>, Problem> {
+    let mut resolved = Resolved::default();
+    let ours = our_variables(environment, &mut resolved);
+    for variable in VARIABLES.iter().filter(|variable| variable.field == field) {
+        let names = [variable.name(), format!("{}_FILE", variable.name())];
+        resolved.problems.retain(|problem| names.contains(&problem.variable));
+        resolve_one(variable, &ours, environment, &mut resolved);
+    }
+    match resolved.problems.pop() {
+        Some(problem) => Err(problem),
+        None => Ok(resolved.values.remove(field)),
+    }
+}
+
+fn resolve_one(
+    variable: &Variable,
+    ours: &BTreeMap<String, String>,
+    environment: &dyn Environment,
+    resolved: &mut Resolved,
+) {
+    let name = variable.name();
+    let file_name = format!("{name}_FILE");
+    if let Some(default) = variable.default {
+        resolved.set(variable, default.to_owned(), Source::Default);
+    }
+    match (ours.get(&name), ours.get(&file_name)) {
+        (Some(_), Some(_)) => {
+            resolved.problem(&name, format!("{name} and {file_name} are both set; unset one of them"))
+        }
+        (Some(value), None) => resolved.set(variable, value.clone(), Source::Variable),
+        (None, Some(path)) => match environment.read_file(Path::new(path)) {
+            Ok(contents) => {
+                resolved.set(variable, without_newline(contents), Source::File(path.clone()));
+            }
+            Err(e) => resolved.problem(&file_name, format!("cannot read {path}: {e}")),
+        },
+        (None, None) => {}
+    }
 }
 
 /// Removes one trailing line end, as editors and `echo` leave it.

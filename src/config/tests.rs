@@ -121,6 +121,23 @@ fn values_come_from_files_without_one_trailing_newline() {
 }
 
 #[test]
+fn the_health_check_reads_one_setting_and_no_other() {
+    let status_file = |variables: &[(&'static str, &'static str)]| {
+        let files = HashMap::from([("/where", "/cache/status.json\n")]);
+        super::status_file(&Map { variables: variables.to_vec(), files })
+    };
+    let wrong = [("VIETER_API_KEY_FILE", "/gone"), ("VIETER_PULL", "x"), ("VIETER_STATUS_FIEL", "y")];
+    let path = Some(PathBuf::from("/cache/status.json"));
+    for name in ["VIETER_STATUS_FILE", "VIETER_STATUS_FILE_FILE"] {
+        let value = if name.ends_with("_FILE_FILE") { "/where" } else { "/cache/status.json" };
+        assert_eq!(status_file(&[&wrong[..], &[(name, value)]].concat()), Ok(path.clone()));
+    }
+    assert_eq!(status_file(&wrong), Ok(None));
+    let unreadable = status_file(&[("VIETER_STATUS_FILE_FILE", "/gone")]).expect_err("no such file");
+    assert_eq!(unreadable.variable, "VIETER_STATUS_FILE_FILE");
+}
+
+#[test]
 fn empty_means_unset() {
     let config = with(&[("VIETER_MEMORY", ""), ("VIETER_BASE_IMAGE", ""), ("VIETER_ONLY", "")]);
     assert_eq!(config.image.base_image, "archlinux:latest");
@@ -166,6 +183,18 @@ fn sizes_times_and_patterns_are_read_as_people_write_them() {
 }
 
 #[test]
+fn a_schedule_has_five_fields() {
+    for good in ["0 3 * * *", "*/15 1-5 * jan MON", "@daily"] {
+        with(&[("VIETER_SCHEDULE", good)]);
+    }
+    for bad in ["0 3 * * * *", "0 0 3 * * * 2030", "3 * * *", "tonight"] {
+        let text = problems(&[ADDRESS, KEY, ("VIETER_SCHEDULE", bad)]);
+        let expected = "VIETER_SCHEDULE: expected a cron expression of five fields such as `0 3 * * *`";
+        assert!(text.contains(expected) && text.contains(&format!("(it is `{bad}`)")), "{text}");
+    }
+}
+
+#[test]
 fn an_indexed_job_gives_the_shard() {
     let config = with(&[("VIETER_SHARD_COUNT", "4"), ("JOB_COMPLETION_INDEX", "2")]);
     assert_eq!(config.selection.shard, Some(Shard { index: 2, count: 4 }));
@@ -182,18 +211,6 @@ fn an_indexed_job_gives_the_shard() {
 fn every_setting_belongs_to_a_structure_and_has_a_meaning() {
     for variable in VARIABLES {
         assert!(!variable.meaning.concat().trim().is_empty(), "{}", variable.name());
-#[test]
-fn a_schedule_has_five_fields() {
-    for good in ["0 3 * * *", "*/15 1-5 * jan MON", "@daily"] {
-        with(&[("VIETER_SCHEDULE", good)]);
-    }
-    for bad in ["0 3 * * * *", "0 0 3 * * * 2030", "3 * * *", "tonight"] {
-        let text = problems(&[ADDRESS, KEY, ("VIETER_SCHEDULE", bad)]);
-        let expected = "VIETER_SCHEDULE: expected a cron expression of five fields such as `0 3 * * *`";
-        assert!(text.contains(expected) && text.contains(&format!("(it is `{bad}`)")), "{text}");
-    }
-}
-
         assert!(!variable.field.ends_with("_file_file"), "{}", variable.name());
     }
 }

@@ -1,6 +1,7 @@
 //! The nightly container: starts a run whenever it is time, one at a time, each a process of its own, so
 //! that nothing leaks from night to night.
 
+mod purpose;
 mod schedule;
 mod status;
 
@@ -13,6 +14,7 @@ use jiff::tz::TimeZone;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, Command};
 
+pub use purpose::Purpose;
 pub use schedule::{kept_or_earlier, next_start};
 pub use status::{Health, Last, Status, default_path};
 
@@ -27,10 +29,10 @@ pub const HEARTBEAT: Duration = Duration::from_secs(30);
 const CLEAN_UP: Duration = Duration::from_secs(15);
 /// How long a child that may have had a signal already is left alone.
 const MOMENT: Duration = Duration::from_secs(2);
-
-/// Starts runs until it is told to stop.
 /// The program that runs, also when its file was replaced by a newer one since, or removed.
 const OURSELVES: &str = "/proc/self/exe";
+
+/// Starts runs until it is told to stop.
 pub struct Nights<'a> {
     settings: &'a Nightly,
     zone: TimeZone,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::HEARTBEAT;
+use super::{HEARTBEAT, Purpose};
 
 /// A scheduler that has not written for this long hangs or is gone.
 const SILENCE: Duration = Duration::from_secs(4 * HEARTBEAT.as_secs());
@@ -139,21 +139,28 @@ pub struct Health {
 }
 
 impl Health {
-    /// Judges the status file at a time. Where there is none, no scheduler was ever started here, and there
-    /// is nothing that could be unwell.
-    pub fn judge(path: &Path, now: Timestamp) -> Self {
-        let text = match std::fs::read(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Self { healthy: true, message: "no scheduler was started here".into() };
+    /// Judges the status file at a time. Where no scheduler belongs, there is nothing that could be unwell; a
+    /// status file there is that of another container's, on a volume that they share.
+    pub fn judge(path: &Path, purpose: Purpose, now: Timestamp) -> Self {
+        let well = |message: String| Self { healthy: true, message };
+        let unwell = |message: String| Self { healthy: false, message };
+        let name = path.display();
+        if purpose == Purpose::OneRun {
+            return well("this container is for one run, without a scheduler".into());
+        }
+        match std::fs::read(path) {
+            Ok(text) => match serde_json::from_slice::<Record>(&text) {
+                Ok(record) => record.judge(now),
+                Err(error) => unwell(format!("{name} is damaged: {error}")),
+            },
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                unwell(format!("cannot read {name}: {error}"))
             }
-            Err(error) => {
-                return Self { healthy: false, message: format!("cannot read {}: {error}", path.display()) };
-            }
-        };
-        match serde_json::from_slice::<Record>(&text) {
-            Ok(record) => record.judge(now),
-            Err(error) => Self { healthy: false, message: format!("{} is damaged: {error}", path.display()) },
+            Err(_) if purpose == Purpose::Scheduler => unwell(format!(
+                "this container is for the scheduler, but its status file {name} is not there; give both the \
+                 same VIETER_STATUS_FILE"
+            )),
+            Err(_) => well(format!("no scheduler was started here: there is no status file {name}")),
         }
     }
 }
@@ -195,7 +202,7 @@ mod tests {
         let path = directory.path().join("status.json");
         let mut status = Status::new(path.clone(), Some(Duration::from_secs(60)));
         change(&mut status);
-        Health::judge(&path, Timestamp::now() + SignedDuration::from_secs(seconds))
+        Health::judge(&path, Purpose::Unknown, Timestamp::now() + SignedDuration::from_secs(seconds))
     }
 
     #[test]
@@ -242,16 +249,21 @@ mod tests {
         status.finished(1);
         std::fs::rename(&away, &here).expect("moved back");
         status.waiting(Some(Timestamp::now()));
-        let health = Health::judge(&here.join("status.json"), Timestamp::now());
+        let health = Health::judge(&here.join("status.json"), Purpose::Unknown, Timestamp::now());
         assert!(health.healthy && health.message.contains("with status 1"), "{}", health.message);
     }
 
     #[test]
-    fn no_file_means_no_scheduler_and_a_damaged_one_is_unhealthy() {
+    fn without_a_status_file_it_depends_on_what_the_container_is_for() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("status.json");
-        assert!(Health::judge(&path, Timestamp::now()).healthy);
+        let judge = |purpose| Health::judge(&path, purpose, Timestamp::now());
+        assert!(judge(Purpose::OneRun).healthy && judge(Purpose::Unknown).healthy);
+        let missing = judge(Purpose::Scheduler);
+        assert!(!missing.healthy && missing.message.contains("is not there"), "{}", missing.message);
         std::fs::write(&path, "{").expect("written");
-        assert!(!Health::judge(&path, Timestamp::now()).healthy);
+        assert!(!judge(Purpose::Scheduler).healthy && !judge(Purpose::Unknown).healthy);
+        // It is not this container's.
+        assert!(judge(Purpose::OneRun).healthy);
     }
 }
