@@ -144,6 +144,19 @@ fn what_is_not_looked_at_without_the_base_image_is_told() {
 }
 
 #[test]
+fn a_daemon_that_says_nothing_is_not_waited_for_longer_than_was_allowed() {
+    let world = World::without_image(Kind::Directory);
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("listen");
+    let host = format!("tcp://{}", silent.local_addr().expect("a bound socket has an address"));
+    let begin = Instant::now();
+    let doctor = doctor(&world).env("DOCKER_HOST", host).env("VIETER_DOCKER_WAIT", "1s");
+    let finished = world.run(doctor.env("DOCKER_TLS_VERIFY", ""));
+    finished.assert_code(69);
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    assert_found(&finished, "FAIL", "Docker", "no answer within 5 s; VIETER_DOCKER_WAIT");
+}
+
+#[test]
 fn a_list_for_other_machines_is_a_warning() {
     let world = World::without_image(Kind::Directory);
     let any = world.entry(&tiny("any", "1.0", 1));

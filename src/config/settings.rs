@@ -123,8 +123,8 @@ sections! {
 
     /// Docker.
     Docker {
-        /// How long to wait for a Docker daemon that is not up yet. Which daemon it is, `DOCKER_HOST`,
-        /// `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` say, as for the `docker` command.
+        /// How long to wait for a Docker daemon that is not up yet or does not answer. Which daemon it
+        /// is, `DOCKER_HOST`, `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` say, as for the `docker` command.
         docker_wait: [Period] = "15s",
         /// The Docker network of the containers. Unset: Docker's default.
         network: [Option<String>],

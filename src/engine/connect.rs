@@ -11,9 +11,11 @@ use super::{DaemonInfo, Engine, EngineError};
 
 /// How long to wait between two looks for a daemon that is not up yet.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
+/// How long one try may take in any case: a host that drops packets would hold it for minutes.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Connects to the daemon that `DOCKER_HOST`, `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` name, and waits
-/// up to `wait` for it to come up (a Docker-in-Docker sidecar may start after us). `waiting` is told
+/// up to `wait` for it to come up (a Docker-in-Docker sidecar may start after us) and to answer. `waiting` is told
 /// once, with the reason, when it is not there at first.
 ///
 /// # Errors
@@ -26,7 +28,9 @@ pub async fn connect(
     let give_up = Instant::now() + wait;
     let mut told = false;
     loop {
-        match try_connect(run_id).await {
+        let limit = give_up.saturating_duration_since(Instant::now()).max(PATIENCE);
+        let tried = tokio::time::timeout(limit, try_connect(run_id)).await;
+        match tried.unwrap_or_else(|_| Err(no_answer(limit))) {
             Ok(engine) => return Ok(Arc::new(engine)),
             Err(error) if Instant::now() >= give_up => return Err(error),
             Err(error) => {
@@ -37,6 +41,12 @@ pub async fn connect(
             }
         }
     }
+}
+
+fn no_answer(limit: Duration) -> EngineError {
+    let limit = limit.as_secs_f64();
+    let why = format!("it gave no answer within {limit:.0} s; VIETER_DOCKER_WAIT lets it take longer");
+    EngineError::Unreachable { host: docker_host(), why }
 }
 
 async fn try_connect(run_id: &str) -> Result<Engine, EngineError> {
