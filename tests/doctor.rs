@@ -4,6 +4,7 @@ mod common;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -154,6 +155,24 @@ fn a_daemon_that_says_nothing_is_not_waited_for_longer_than_was_allowed() {
     finished.assert_code(69);
     assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
     assert_found(&finished, "FAIL", "Docker", "no answer within 5 s; VIETER_DOCKER_WAIT");
+}
+
+#[test]
+fn ssh_does_not_hear_what_a_terminal_sends() {
+    let world = World::without_image(Kind::Directory);
+    // It tells of which process group it is.
+    let ssh = world.path("ssh");
+    std::fs::write(&ssh, "#!/bin/sh\necho \"$$ $(cut -d ' ' -f 5 /proc/$$/stat)\" >&2\n")
+        .expect("write a script");
+    std::fs::set_permissions(&ssh, PermissionsExt::from_mode(0o755)).expect("make it executable");
+    let path = std::env::var("PATH").expect("it is set");
+    let path = format!("{}:{path}", world.path("").display());
+    let doctor = doctor(&world).env("DOCKER_HOST", "ssh://far").env("VIETER_DOCKER_WAIT", "0s");
+    let finished = world.run(doctor.env("PATH", path));
+    finished.assert_code(69);
+    let said = finished.stdout.split_once("ssh: ").expect("what ssh said").1;
+    let numbers: Vec<&str> = said.split_whitespace().take(2).collect();
+    assert_eq!(numbers[0], numbers[1], "{}", finished.stdout);
 }
 
 #[test]

@@ -98,7 +98,9 @@ struct Tunnel {
 impl Tunnel {
     fn open(arguments: &[String]) -> io::Result<Self> {
         let mut command = Command::new("ssh");
-        command.args(arguments).kill_on_drop(true);
+        // A process group of its own: Ctrl-C on a terminal is for us, who clean up through these connections. They
+        // end with us in any case, as their input does.
+        command.args(arguments).process_group(0).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let no_ssh = |error: io::Error| io::Error::new(error.kind(), format!("cannot run ssh: {error}"));
         let mut ssh = command.spawn().map_err(no_ssh)?;
