@@ -19,7 +19,7 @@ impl Lock {
     /// [`RunErrorKind::Locked`] when another run holds it; [`RunErrorKind::Configuration`] when the file cannot
     /// be opened or locked.
     pub fn take(config: &Config) -> Result<Self, RunError> {
-        let path = config.output.lock_file.clone().unwrap_or_else(|| default_path(config));
+        let path = path(config);
         let file = open(&path).map_err(|error| {
             let message = format!("cannot open the lock file {}: {error}", path.display());
             let hint = "set VIETER_LOCK_FILE to a file that this user can write";
@@ -40,7 +40,13 @@ impl Lock {
     }
 }
 
-fn open(path: &Path) -> std::io::Result<File> {
+/// The lock file of this configuration.
+pub(crate) fn path(config: &Config) -> PathBuf {
+    config.output.lock_file.clone().unwrap_or_else(|| default_path(config))
+}
+
+/// Opens a lock file, and makes it where it is not there.
+pub(crate) fn open(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().create(true).truncate(false).write(true).open(path)
 }
 

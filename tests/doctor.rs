@@ -79,6 +79,7 @@ fn all_is_well_where_it_is() {
         assert_found(&finished, "ok", "list", "1 entries");
         assert_found(&finished, "ok", "architecture", &format!("1 of 1 entries are for {ARCH}"));
         assert_found(&finished, "ok", "tools", "pacman and makepkg");
+        assert_found(&finished, "ok", "lock file", "can be written");
         match kind {
             Kind::Directory => assert_found(&finished, "ok", "static repository", "can be made in"),
             Kind::Server(_) => assert_found(&finished, "ok", "package server", "accepts the API key"),
@@ -142,6 +143,19 @@ fn what_is_not_looked_at_without_the_base_image_is_told() {
     let finished = with("127.0.0.1:1/archlinux:latest", "always");
     finished.assert_code(69);
     assert_found(&finished, "FAIL", "base image", "in its registry");
+}
+
+#[test]
+fn what_keeps_every_run_from_starting_is_told() {
+    let world = World::without_image(Kind::Directory);
+    let nowhere = world.path("nowhere/file");
+    let doctor = doctor(&world)
+        .env("VIETER_LOCK_FILE", &nowhere)
+        .env("VIETER_STATUS_FILE", &nowhere);
+    let finished = world.run(doctor);
+    finished.assert_code(69);
+    assert_found(&finished, "FAIL", "lock file", "nowhere/file");
+    assert_found(&finished, "FAIL", "status file", "nowhere/file");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::findings::{Finding, Findings};
-use super::{clock, container};
+use super::{clock, container, host};
 use crate::config::Config;
 use crate::engine::{self, Engine};
 use crate::server::List;
@@ -26,6 +26,7 @@ pub(super) async fn look(config: &Config, engine: &Arc<Engine>, list: &List, fin
     if let Some(finding) = architecture(list, &info.arch) {
         findings.add(finding);
     }
+    findings.extend(host::closed_repositories(config, list, &info.arch));
     container::look(config, engine, findings).await;
 }
 

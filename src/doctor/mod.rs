@@ -51,6 +51,7 @@ async fn look(config: &Config, run_id: &str, events: &Events, engine: &OnceLock<
     let mut findings = Findings::default();
     findings.add(host::git().await);
     findings.extend(host::directories(config));
+    findings.extend(host::files(config));
     let list = server::look(config, events, &mut findings).await;
     match engine::connect(run_id, config.docker.docker_wait.0, |_| ()).await {
         Ok(connected) => {
