@@ -80,6 +80,7 @@ fn all_is_well_where_it_is() {
         assert_found(&finished, "ok", "architecture", &format!("1 of 1 entries are for {ARCH}"));
         assert_found(&finished, "ok", "tools", "pacman and makepkg");
         assert_found(&finished, "ok", "lock file", "can be written");
+        assert_found(&finished, "ok", "open files", "16384, as VIETER_NOFILE says");
         match kind {
             Kind::Directory => assert_found(&finished, "ok", "static repository", "can be made in"),
             Kind::Server(_) => assert_found(&finished, "ok", "package server", "accepts the API key"),
@@ -151,11 +152,14 @@ fn what_keeps_every_run_from_starting_is_told() {
     let nowhere = world.path("nowhere/file");
     let doctor = doctor(&world)
         .env("VIETER_LOCK_FILE", &nowhere)
-        .env("VIETER_STATUS_FILE", &nowhere);
+        .env("VIETER_STATUS_FILE", &nowhere)
+        .env("VIETER_NOFILE", "2000000000");
     let finished = world.run(doctor);
     finished.assert_code(69);
     assert_found(&finished, "FAIL", "lock file", "nowhere/file");
     assert_found(&finished, "FAIL", "status file", "nowhere/file");
+    assert_found(&finished, "FAIL", "container", "rlimit");
+    assert!(finished.stdout.contains("fix: lower VIETER_NOFILE"), "{}", finished.stdout);
 }
 
 #[test]

@@ -77,18 +77,17 @@ async fn in_a_container(config: &Config, engine: &Arc<Engine>) -> Vec<Finding> {
     match ask(config, engine, script).await {
         Ok(text) => {
             let lines: Vec<&str> = text.lines().collect();
-            let nofile = lines.get(1).unwrap_or(&"?");
             vec![
                 room(lines.first().and_then(|kib| kib.parse().ok())),
-                Finding::good("open files", format!("{nofile} as VIETER_NOFILE sets it")),
+                open_files(lines.get(1).unwrap_or(&"nothing"), config.build.nofile.0),
                 tools(lines.get(2..).unwrap_or_default()),
             ]
         }
-        Err(error) => vec![Finding::bad(
-            "container",
-            error.to_string(),
-            "see whether `docker run` works with the base image and VIETER_NETWORK",
-        )],
+        Err(error) => {
+            let why = error.to_string();
+            let fix = start_fix(&why);
+            vec![Finding::bad("container", why, fix)]
+        }
     }
 }
 
@@ -109,6 +108,29 @@ fn tools(missing: &[&str]) -> Finding {
     match missing {
         [] => Finding::good("tools", "the base image has pacman and makepkg"),
         missing => Finding::bad(
+/// What to do when no container starts.
+fn start_fix(why: &str) -> &'static str {
+    // runc says `rlimit type 7`, crun `RLIMIT_NOFILE`.
+    if why.to_ascii_lowercase().contains("rlimit") {
+        "lower VIETER_NOFILE: the daemon cannot let a process open so many files"
+    } else {
+        "see whether `docker run` works with the base image and VIETER_NETWORK"
+    }
+}
+
+/// The limit in a container, as its shell tells it, and the one that was asked for.
+fn open_files(seen: &str, asked: u32) -> Finding {
+    const WHAT: &str = "open files";
+    if seen == asked.to_string() {
+        return Finding::good(WHAT, format!("{seen}, as VIETER_NOFILE says"));
+    }
+    Finding::poor(
+        WHAT,
+        format!("{seen} in a container, although VIETER_NOFILE is {asked}"),
+        "set VIETER_NOFILE to what the daemon can give, or raise the daemon's own limit",
+    )
+}
+
             "tools",
             format!("the base image has no {}", missing.join(", ")),
             "set VIETER_BASE_IMAGE to an Arch Linux image",
@@ -154,3 +176,15 @@ mod tests {
         assert_eq!(judge(&[]), State::Good);
     }
 }
+
+    #[test]
+    fn the_limit_of_open_files_is_compared() {
+        assert_eq!(open_files("16384", 16384).state, State::Good);
+        for other in ["1024", "unlimited", "nothing"] {
+            assert_eq!(open_files(other, 16384).state, State::Poor, "{other}");
+        }
+        for why in ["error setting rlimit type 7: operation not permitted", "setrlimit `RLIMIT_NOFILE`"] {
+            assert!(start_fix(why).starts_with("lower VIETER_NOFILE"), "{why}");
+        }
+        assert!(start_fix("no such network").contains("VIETER_NETWORK"));
+    }
