@@ -5,12 +5,15 @@ mod common;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{ARCH, Kind, NEW, OLD, REPO, World};
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use vieter_test_support::docker::docker;
 use vieter_test_support::packages::tiny;
 use vieter_test_support::program::{Finished, Signal, Vieter};
 use vieter_test_support::vieter_server::{Failure, Target, on};
@@ -55,7 +58,7 @@ fn serve(mut stream: &TcpStream, index: &str) -> std::io::Result<()> {
     let request = lines.next().transpose()?.unwrap_or_default();
     while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
     let body = if request.contains("/manifests/") { index } else { "{}" };
-    let digest: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex(body.as_bytes());
     write!(
         stream,
         "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.distribution.manifest.list.v2+json\r\n\
@@ -64,6 +67,28 @@ fn serve(mut stream: &TcpStream, index: &str) -> std::io::Result<()> {
         body.len()
     )?;
     if request.starts_with("HEAD ") { Ok(()) } else { stream.write_all(body.as_bytes()) }
+}
+
+/// Loads an image for an architecture that has nothing in it. Its archive is made in a folder.
+fn load_for(go_arch: &str, name: &str, folder: &Path) {
+    let layer = [0; 1024];
+    let config = json!({
+        "architecture": go_arch, "os": "linux", "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", hex(&layer))]},
+    });
+    let manifest = json!([{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]);
+    std::fs::create_dir(folder).expect("make a folder");
+    std::fs::write(folder.join("layer.tar"), layer).expect("write a file");
+    std::fs::write(folder.join("config.json"), config.to_string()).expect("write a file");
+    std::fs::write(folder.join("manifest.json"), manifest.to_string()).expect("write a file");
+    let files = ["manifest.json", "config.json", "layer.tar"];
+    let tar = Command::new("tar").current_dir(folder).args(["-cf", "image.tar"]).args(files).status();
+    assert!(tar.expect("run tar").success(), "tar fails");
+    docker(&["load", "--input", folder.join("image.tar").to_str().expect("a name")]);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]
@@ -160,6 +185,23 @@ fn what_keeps_every_run_from_starting_is_told() {
     assert_found(&finished, "FAIL", "status file", "nowhere/file");
     assert_found(&finished, "FAIL", "container", "rlimit");
     assert!(finished.stdout.contains("fix: lower VIETER_NOFILE"), "{}", finished.stdout);
+}
+
+#[test]
+fn a_base_image_for_other_machines_is_told() {
+    let world = World::without_image(Kind::Directory);
+    // What is here is for others; the registry has it for us.
+    let name = registry_for("amd64");
+    load_for("arm64", &name, &world.path("image"));
+    let with =
+        |pull: &str| world.run(doctor(&world).env("VIETER_BASE_IMAGE", &name).env("VIETER_PULL", pull));
+    let (kept, pulled) = (with("missing"), with("always"));
+    docker(&["image", "rm", &name]);
+    kept.assert_code(69);
+    assert_found(&kept, "FAIL", "base image", &format!("is for aarch64, and not for {ARCH}"));
+    assert_eq!(kept.stdout.matches("FAIL").count(), 1, "{}", kept.stdout);
+    pulled.assert_code(0);
+    assert_found(&pulled, "ok", "base image", "can be pulled");
 }
 
 #[test]

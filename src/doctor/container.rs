@@ -15,28 +15,34 @@ const LITTLE_ROOM: u64 = 5 << 30;
 const BASE: &str = "base image";
 
 pub(super) async fn look(config: &Config, engine: &Arc<Engine>, findings: &mut Findings) {
-    let base = &config.image.base_image;
-    match engine.image(base).await {
-        Ok(Some(_)) => {
-            findings.add(Finding::good(BASE, format!("{base} is there")));
-            findings.extend(in_a_container(config, engine).await);
+    let (base, ours) = (&config.image.base_image, engine.info.arch.as_str());
+    let image = match engine.image(base).await {
+        Ok(image) => image,
+        Err(error) => {
+            findings.add(Finding::bad(BASE, error.to_string(), "see what `docker image ls` says"));
+            return;
         }
-        Ok(None) => {
-            findings.add(match config.image.pull {
-                PullPolicy::Never => never_pulled(base),
-                PullPolicy::Always | PullPolicy::Missing => in_registry(base, engine).await,
-            });
-            findings.add(Finding::poor(
-                "container",
-                format!(
-                    "without {base} here, nobody can tell the room for builds, the limit of open files, the \
-                     image's tools, and whether VIETER_NETWORK is right"
-                ),
-                format!("`docker pull {base}`, and look once more"),
-            ));
-        }
-        Err(error) => findings.add(Finding::bad(BASE, error.to_string(), "see what `docker image ls` says")),
+    };
+    // Not every image tells for what it is.
+    let theirs = image.as_ref().map(|image| image.arch.as_deref().unwrap_or(ours));
+    if theirs == Some(ours) {
+        findings.add(Finding::good(BASE, format!("{base} is there")));
+        findings.extend(in_a_container(config, engine).await);
+        return;
     }
+    findings.add(match (config.image.pull, theirs) {
+        (PullPolicy::Always, _) | (PullPolicy::Missing, None) => in_registry(base, engine).await,
+        (PullPolicy::Never, None) => never_pulled(base),
+        (PullPolicy::Missing | PullPolicy::Never, Some(theirs)) => foreign(base, theirs, ours),
+    });
+    findings.add(Finding::poor(
+        "container",
+        format!(
+            "without {base} for {ours} here, nobody can tell the room for builds, the limit of open files, the \
+             image's tools, and whether VIETER_NETWORK is right"
+        ),
+        format!("`docker pull {base}`, and look once more"),
+    ));
 }
 
 fn never_pulled(base: &str) -> Finding {
@@ -70,6 +76,17 @@ fn pullable(base: &str, architectures: &[String], ours: &str) -> Finding {
     )
 }
 
+/// The image on the daemon is for other machines, and no run will pull it anew.
+fn foreign(base: &str, theirs: &str, ours: &str) -> Finding {
+    Finding::bad(
+        BASE,
+        format!("the {base} on this daemon is for {theirs}, and not for {ours}"),
+        format!(
+            "`docker pull {base}` where it is there for {ours}, or set VIETER_BASE_IMAGE to an image for that"
+        ),
+    )
+}
+
 async fn in_a_container(config: &Config, engine: &Arc<Engine>) -> Vec<Finding> {
     let script = "df -Pk / | tail -n 1 | while read -r a b c free rest; do echo \"$free\"; done\n\
                   ulimit -n\n\
@@ -91,23 +108,6 @@ async fn in_a_container(config: &Config, engine: &Arc<Engine>) -> Vec<Finding> {
     }
 }
 
-fn room(free_kib: Option<u64>) -> Finding {
-    const WHAT: &str = "room for builds";
-    match free_kib.map(|kib| kib.saturating_mul(1024)) {
-        Some(free) if free < LITTLE_ROOM => Finding::poor(
-            WHAT,
-            format!("{} free where Docker keeps containers", ByteSize(free)),
-            "make room; `docker system df` shows what uses it",
-        ),
-        Some(free) => Finding::good(WHAT, format!("{} free", ByteSize(free))),
-        None => Finding::poor(WHAT, "df gives no number", ""),
-    }
-}
-
-fn tools(missing: &[&str]) -> Finding {
-    match missing {
-        [] => Finding::good("tools", "the base image has pacman and makepkg"),
-        missing => Finding::bad(
 /// What to do when no container starts.
 fn start_fix(why: &str) -> &'static str {
     // runc says `rlimit type 7`, crun `RLIMIT_NOFILE`.
@@ -131,6 +131,23 @@ fn open_files(seen: &str, asked: u32) -> Finding {
     )
 }
 
+fn room(free_kib: Option<u64>) -> Finding {
+    const WHAT: &str = "room for builds";
+    match free_kib.map(|kib| kib.saturating_mul(1024)) {
+        Some(free) if free < LITTLE_ROOM => Finding::poor(
+            WHAT,
+            format!("{} free where Docker keeps containers", ByteSize(free)),
+            "make room; `docker system df` shows what uses it",
+        ),
+        Some(free) => Finding::good(WHAT, format!("{} free", ByteSize(free))),
+        None => Finding::poor(WHAT, "df gives no number", ""),
+    }
+}
+
+fn tools(missing: &[&str]) -> Finding {
+    match missing {
+        [] => Finding::good("tools", "the base image has pacman and makepkg"),
+        missing => Finding::bad(
             "tools",
             format!("the base image has no {}", missing.join(", ")),
             "set VIETER_BASE_IMAGE to an Arch Linux image",
@@ -175,7 +192,6 @@ mod tests {
         assert_eq!(judge(&["x86_64", "aarch64"]), State::Good);
         assert_eq!(judge(&[]), State::Good);
     }
-}
 
     #[test]
     fn the_limit_of_open_files_is_compared() {
@@ -188,3 +204,4 @@ mod tests {
         }
         assert!(start_fix("no such network").contains("VIETER_NETWORK"));
     }
+}

@@ -18,6 +18,8 @@ pub struct ImageFacts {
     pub id: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// What it is for, in pacman's words, where that is known.
+    pub arch: Option<String>,
 }
 
 /// How far a pull is.
@@ -75,6 +77,7 @@ impl Engine {
             Ok(image) => Ok(Some(ImageFacts {
                 id: image.id.unwrap_or_default(),
                 labels: image.config.and_then(|c| c.labels).unwrap_or_default().into_iter().collect(),
+                arch: image.architecture.filter(|arch| !arch.is_empty()).map(|a| pacman_arch(&a).to_owned()),
             })),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
@@ -109,6 +112,7 @@ impl Engine {
         let facts = |image: bollard::models::ImageSummary| ImageFacts {
             id: image.id,
             labels: image.labels.into_iter().collect(),
+            arch: None,
         };
         Ok(images.into_iter().map(facts).collect())
     }
