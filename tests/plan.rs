@@ -161,7 +161,9 @@ fn a_cycle_is_named_and_both_are_tried_in_the_list_s_order() {
 #[test]
 fn the_user_selects() {
     let world = World::new(Kind::Directory);
-    let hidden = Package::new("hidden-two").line("pkgname=$(echo hidden-two)");
+    // Its name takes a look inside, but not its sources, which cannot be had.
+    let hidden =
+        Package::new("hidden-two").line("pkgname=$(echo hidden-two)").source("http://127.0.0.1:1/gone");
     world.packages(&[tiny("wanted-one", "1.0", 1), tiny("other", "1.0", 1), hidden]);
     let build = |name: &str, value: &str| world.run(world.vieter("build").env(name, value));
     build("VIETER_ONLY", "wanted-*").assert_code(0);

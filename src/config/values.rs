@@ -353,6 +353,9 @@ pub struct Shard {
     pub count: u32,
 }
 
+/// More runs than that share no list.
+const MOST_SHARDS: u32 = 10_000;
+
 impl FromStr for Shard {
     type Err = String;
 
@@ -361,8 +364,8 @@ impl FromStr for Shard {
             .split_once('/')
             .and_then(|(i, n)| Some((i.trim().parse::<u32>().ok()?, n.trim().parse::<u32>().ok()?)));
         match numbers {
-            Some((index, count)) if index < count => Ok(Self { index, count }),
-            _ => Err("expected i/n with i from 0 to n-1, such as 0/3".into()),
+            Some((index, count)) if index < count && count <= MOST_SHARDS => Ok(Self { index, count }),
+            _ => Err(format!("expected i/n with i from 0 to n-1 and n up to {MOST_SHARDS}, such as 0/3")),
         }
     }
 }
