@@ -57,6 +57,8 @@ def check_null_leaves_it_to_kubernetes():
     text = rendered("nulls")
     cron, job, pod = one(text, "CronJob")["spec"], job_of(text), pod_of(text)
     assert set(cron) == {"schedule", "suspend", "concurrencyPolicy", "jobTemplate"}, set(cron)
+    # Kubernetes' own default would be Allow, and two daemons on one storage.
+    assert cron["concurrencyPolicy"] == "Forbid", cron
     assert set(job) == {"podReplacementPolicy", "podFailurePolicy", "template"}, set(job)
     assert "terminationGracePeriodSeconds" not in pod and "resources" not in builder_of(pod)
     assert set(pod["initContainers"][0]["startupProbe"]) == {"exec"}
