@@ -97,6 +97,14 @@ def check_bad_values_are_refused():
         ([*good, "--set", "config.VIETER_SHARD_COUNT=3"], "VIETER_SHARD_COUNT"),
         ([*good, "--set", "config.BUILD_TIMEOUT=3h"], "BUILD_TIMEOUT"),
         ([*good, "--set", "docker.persistence.accessModes={ReadOnlyMany}"], "/docker/persistence/accessModes"),
+        ([*good, "--set-string", "docker.persistence.size=5K"], "/docker/persistence/size"),
+        ([*good, "--set-string", "cache.size=5ki"], "/cache/size"),
+        ([*good, "--set-string", "cache.size=5 Gi"], "/cache/size"),
+        ([*good, "--set-string", "reports.size=Gi"], "/reports/size"),
+        ([*good, "--set", "fullnameOverride=Nightly"], "/fullnameOverride"),
+        ([*good, "--set", "fullnameOverride=night.ly"], "/fullnameOverride"),
+        ([*good, "--set", "nameOverride=-nightly"], "/nameOverride"),
+        ([*good, "--set", "server.existingSecretKey=a/b"], "/server/existingSecretKey"),
     ]:
         try:
             template(*arguments)
@@ -149,6 +157,35 @@ def check_pass_through():
     assert len(one(text, "CronJob")["metadata"]["name"]) <= 52
     labels = [d["metadata"]["labels"].get("team") for d in documents(text) if d["kind"] != "ConfigMap"]
     assert set(labels) == {"packages"}, labels
+
+
+def check_sizes():
+    """What Kubernetes takes for a quantity."""
+    for size in ("5", "1.5Gi", "5Ki", "5k", "5M", "5Mi", "5T", "5Ei", "5000m"):
+        text = template("--values", str(HERE / "cases" / "default.yaml"), "--set-string", f"docker.persistence.size={size}")
+        assert one(text, "PersistentVolumeClaim")["spec"]["resources"]["requests"]["storage"] == size, size
+
+
+def check_names_stay_text():
+    """Also a release called 2024 in a namespace called 1e3."""
+
+    def names(value, path=""):
+        if isinstance(value, dict):
+            for key, child in value.items():
+                yield from names(child, f"{path}/{key}")
+        elif isinstance(value, list):
+            for child in value:
+                yield from names(child, path)
+        else:
+            last = path.rsplit("/", 1)[1]
+            if last.lower().endswith(("name", "namespace", "key", "image")) or "/labels/" in path or "/matchLabels/" in path:
+                yield path, value
+
+    for case in CASES:
+        text = run("helm", "template", "2024", str(CHART), "--namespace", "1e3", "--values", str(case))
+        for document in documents(text):
+            for path, value in names(document):
+                assert isinstance(value, str), f"{case.stem}: {document['kind']}{path} is {value!r}"
 
 
 def check_list_arrives():

@@ -19,8 +19,8 @@
 {{- end }}
 
 {{- define "vieter-builder.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "vieter-builder.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "vieter-builder.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "vieter-builder.labels" -}}

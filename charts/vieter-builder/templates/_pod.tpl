@@ -14,13 +14,13 @@ automountServiceAccountToken: false
 enableServiceLinks: false
 {{- include "vieter-builder.numbers" (dict "indent" 0 "numbers" (pick $v "terminationGracePeriodSeconds")) }}
 {{- if $v.serviceAccountName }}
-serviceAccountName: {{ $v.serviceAccountName }}
+serviceAccountName: {{ $v.serviceAccountName | quote }}
 {{- end }}
 {{- if $v.priorityClassName }}
-priorityClassName: {{ $v.priorityClassName }}
+priorityClassName: {{ $v.priorityClassName | quote }}
 {{- end }}
 {{- if $v.runtimeClassName }}
-runtimeClassName: {{ $v.runtimeClassName }}
+runtimeClassName: {{ $v.runtimeClassName | quote }}
 {{- end }}
 {{- if not (kindIs "invalid" $v.hostUsers) }}
 hostUsers: {{ $v.hostUsers }}
@@ -53,7 +53,7 @@ initContainers:
 {{- end }}
 containers:
   - name: vieter
-    image: {{ include "vieter-builder.image" (dict "image" $v.image "tag" $root.Chart.AppVersion) }}
+    image: {{ include "vieter-builder.image" (dict "image" $v.image "tag" $root.Chart.AppVersion) | quote }}
     imagePullPolicy: {{ $v.image.pullPolicy }}
     args: [{{ ternary "doctor" "build" $test }}]
     {{- with $v.extraEnvFrom }}
@@ -170,7 +170,7 @@ file of every image in the daemon's storage, each night.
 {{- $storage := ternary "/home/rootless/.local/share/docker" "/var/lib/docker" $rootless }}
 {{- $data := ternary "data-$(JOB_COMPLETION_INDEX)" "data" (gt (int $v.shards) 0) }}
 - name: docker
-  image: {{ include "vieter-builder.image" (dict "image" $v.docker.image "tag" (ternary "29-dind-rootless" "29-dind" $rootless)) }}
+  image: {{ include "vieter-builder.image" (dict "image" $v.docker.image "tag" (ternary "29-dind-rootless" "29-dind" $rootless)) | quote }}
   imagePullPolicy: {{ $v.docker.image.pullPolicy }}
   restartPolicy: Always
   # `dockerd` as the first word keeps the image's start script from opening a TCP port. --group: who may
@@ -289,21 +289,21 @@ file of every image in the daemon's storage, each night.
 {{- with include "vieter-builder.apiKeySecret" $root }}
 - name: api-key
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
     items:
-      - key: {{ ternary "api-key" $v.server.existingSecretKey (empty $v.server.existingSecret) }}
+      - key: {{ ternary "api-key" $v.server.existingSecretKey (empty $v.server.existingSecret) | quote }}
         path: api-key
     defaultMode: 0440
 {{- end }}
 {{- if include "vieter-builder.listFromFile" $root }}
 - name: repos
   configMap:
-    name: {{ $v.existingReposConfigMap | default (printf "%s-repos" (include "vieter-builder.fullname" $root)) }}
+    name: {{ $v.existingReposConfigMap | default (printf "%s-repos" (include "vieter-builder.fullname" $root)) | quote }}
 {{- end }}
 {{- if $v.repository.enabled }}
 - name: repository
   persistentVolumeClaim:
-    claimName: {{ include "vieter-builder.claim" (dict "root" $root "name" "repository" "volume" $v.repository) }}
+    claimName: {{ include "vieter-builder.claim" (dict "root" $root "name" "repository" "volume" $v.repository) | quote }}
 {{- end }}
 {{- range $name := list "cache" "reports" }}
 {{- if (index $v $name).enabled }}
@@ -312,7 +312,7 @@ file of every image in the daemon's storage, each night.
   emptyDir: {}
   {{- else }}
   persistentVolumeClaim:
-    claimName: {{ include "vieter-builder.claim" (dict "root" $root "name" $name "volume" (index $v $name)) }}
+    claimName: {{ include "vieter-builder.claim" (dict "root" $root "name" $name "volume" (index $v $name)) | quote }}
   {{- end }}
 {{- end }}
 {{- end }}
@@ -324,21 +324,21 @@ file of every image in the daemon's storage, each night.
   emptyDir: {{ $v.docker.emptyDir | toJson }}
   {{- else if $v.docker.persistence.hostPath }}
   hostPath:
-    path: {{ $v.docker.persistence.hostPath }}
+    path: {{ $v.docker.persistence.hostPath | quote }}
     type: DirectoryOrCreate
   {{- else }}
   persistentVolumeClaim:
-    claimName: {{ include "vieter-builder.claim" (dict "root" $root "name" "docker" "volume" $v.docker.persistence) }}
+    claimName: {{ include "vieter-builder.claim" (dict "root" $root "name" "docker" "volume" $v.docker.persistence) | quote }}
   {{- end }}
 {{- else if eq $v.docker.mode "hostSocket" }}
 - name: socket
   hostPath:
-    path: {{ $v.docker.hostSocket.path }}
+    path: {{ $v.docker.hostSocket.path | quote }}
     type: Socket
 {{- else if $v.docker.remote.tlsSecret }}
 - name: docker-tls
   secret:
-    secretName: {{ $v.docker.remote.tlsSecret }}
+    secretName: {{ $v.docker.remote.tlsSecret | quote }}
     defaultMode: 0440
 {{- end }}
 {{- with $v.extraVolumes }}
