@@ -16,6 +16,8 @@ root="$(cd "$here/../.." && pwd)"
 lanes=("nightly" "helm images remote pod ci" "podman compose")
 work="$(mktemp -d)"
 made='' stand_ins='' pids=()
+# Whoever uses the stand-ins holds it.
+in_use="${TMPDIR:-/tmp}/vieter-stand-ins-$EUID.lock"
 
 clean_up() {
   # A lane is a process group of its own; each script takes away what it has made.
@@ -29,7 +31,9 @@ clean_up() {
   rm -rf "$work"
   [ -n "${VIETER_TEST_KEEP-}" ] || [ -z "$stand_ins" ] || {
     [ -z "$made" ] || docker rmi --force "$made" >/dev/null 2>&1
-    "$here/stand-in-images.sh" remove
+    # The last one does it. Unlocked first: a process that outlived its script may have this lock, too.
+    flock --unlock 8
+    ! flock --exclusive --nonblock 8 || "$here/stand-in-images.sh" remove
   } || true
 }
 trap clean_up EXIT
@@ -56,8 +60,11 @@ python3 "$here/harness.py" install
 
 if [[ "${lanes[*]}" != helm ]]; then
   "$root/tests/archlinux/build.sh" >/dev/null
+  exec 8>"$in_use"
+  flock --shared 8
   stand_ins=yes
-  "$here/stand-in-images.sh" make
+  # One at a time, of two that start together.
+  flock "$in_use.make" "$here/stand-in-images.sh" make
   if [ -z "${VIETER_IMAGE-}" ]; then
     # It carries this checkout's name, so that a second one does not get this one's.
     VIETER_IMAGE="vieter-deploy-test:$(cd "$root" && pwd | sha256sum | cut -c1-12)"
