@@ -46,7 +46,7 @@ class Project:
 
 def tests_only(image, builder, **more):
     """The second compose file: the image under test, and names of its own on a shared daemon."""
-    lines = "".join(f"      {name}: '{value}'\n" for name, value in ({"VIETER_IMAGE_NAME": builder, "VIETER_SOURCE_CACHE": "0"} | more).items())
+    lines = "".join(f"      {name}: '{value}'\n" for name, value in ({"VIETER_IMAGE_NAME": builder} | more).items())
     return f"services:\n  vieter:\n    image: {image}\n    environment:\n{lines}"
 
 

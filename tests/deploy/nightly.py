@@ -25,9 +25,7 @@ class World:
         self.builder = suite.forget(f"{suite.id}-builder")
 
     def settings(self, server, **more):
-        common = {
-            "VIETER_ADDRESS": server.url, "VIETER_API_KEY": KEY, "VIETER_IMAGE_NAME": self.builder, "VIETER_SOURCE_CACHE": "0",
-        }
+        common = {"VIETER_ADDRESS": server.url, "VIETER_API_KEY": KEY, "VIETER_IMAGE_NAME": self.builder}
         return [*environment(**(common | more)), *SOCKET, "--group-add", GROUP]
 
     def cron(self, name, server, *options, **more):
@@ -68,7 +66,7 @@ def compose(suite, world, name, file):
     more.write_text(
         'version: "3"\nservices:\n  cron:\n    environment:\n'
         f'      VIETER_SCHEDULE: "{start.minute} {start.hour} * * *"\n      VIETER_TIMEZONE: Europe/Brussels\n'
-        f"      VIETER_IMAGE_NAME: {world.builder}\n      VIETER_SOURCE_CACHE: \"0\"\n"
+        f"      VIETER_IMAGE_NAME: {world.builder}\n"
     )
     project = f"{suite.id}-{name}"
     command = ["docker-compose", "--project-name", project, "--file", HERE / "compose" / file, "--file", more]

@@ -34,7 +34,7 @@ class World:
         self.count += 1
         name = f"far-{self.count}"
         server = Server(self.suite, self.packages.add(name))
-        common = {"VIETER_ADDRESS": server.url, "VIETER_API_KEY": KEY, "VIETER_IMAGE_NAME": self.builder, "VIETER_SOURCE_CACHE": "0"}
+        common = {"VIETER_ADDRESS": server.url, "VIETER_API_KEY": KEY, "VIETER_IMAGE_NAME": self.builder}
         who = [] if user is None else ["--user", user]
         command = ["docker", "run", "--rm", *who, *environment(**(common | settings)), *options, image or self.suite.image, "build"]
         result = run(*command, check=False, timeout=900)
