@@ -8,6 +8,7 @@ The image under test (VIETER_IMAGE), the stand-ins of other images and the stand
 import fcntl
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -24,6 +25,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 KEY = "key-of-the-tests"
+# Seconds to wait for what takes a moment: much more than it needs, for the machine may be busy with other tests. What is
+# promised to users has a limit of its own.
+PATIENCE = 300
+# Not where the kernel takes a port for whoever does not care: the tests beside us have taken that one by the time we need it.
+PORTS = range(20000, 30000)
 # The builder that is everywhere; Buildx need not be there.
 CLASSIC = os.environ | {"DOCKER_BUILDKIT": "0"}
 
@@ -102,9 +108,14 @@ def install_missing():
 
 def free_port():
     """A port that nobody listens on."""
-    with socket.socket() as any_socket:
-        any_socket.bind(("", 0))
-        return any_socket.getsockname()[1]
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+            return port
 
 
 def listens(port, host="127.0.0.1"):
@@ -206,6 +217,18 @@ class Suite:
         self.undo(end)
         return child
 
+    def listener(self, command, **options):
+        """A process that listens on a port, which is what `command` needs to know; gives the port."""
+        for _ in range(5):
+            port = free_port()
+            child = self.process(*command(port), **options)
+            wait_for(f"port {port}", PATIENCE, lambda: child.poll() is not None or listens(port))
+            # Somebody else's port is one that ours could not have, and then it ends.
+            time.sleep(1)
+            if child.poll() is None:
+                return port
+        raise Failed(f"{' '.join(map(str, command(port)))}: ended with {child.returncode}")
+
     def forget(self, name):
         """At the end, removes every builder image of that VIETER_IMAGE_NAME."""
         self.undo(lambda: remove_images(name))
@@ -240,10 +263,9 @@ class Packages:
     def __init__(self, suite):
         self.folder = suite.work / "git"
         self.folder.mkdir()
-        self.port = free_port()
         self.host = suite.gateway
-        suite.process("git", "daemon", "--reuseaddr", "--export-all", f"--base-path={self.folder}", f"--port={self.port}", self.folder, stderr=subprocess.DEVNULL)
-        wait_for("git daemon", 20, lambda: listens(self.port))
+        command = ["git", "daemon", "--reuseaddr", "--export-all", f"--base-path={self.folder}"]
+        self.port = suite.listener(lambda port: [*command, f"--port={port}", self.folder], stderr=subprocess.DEVNULL)
 
     def add(self, name, body="", version="1.0", release=1):
         """One package (a new commit of it, if it is there); gives its URL."""

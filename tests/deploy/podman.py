@@ -12,7 +12,7 @@ from pathlib import Path
 from daemons import tun_for_everybody
 from harness import HERE, KEY, Packages, Server, Suite, docker, environment, expect, log_lines, run, wait_for
 
-USER = "vieter-podman"
+USER = f"vieter-podman-{os.getpid()}"
 
 
 class Podman:
