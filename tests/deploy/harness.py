@@ -340,10 +340,11 @@ def inspect(name, template):
 
 
 def inside(container):
-    """The processes in a container: (pid there, state, command)."""
+    """The processes in a container: [pid there, state, command]. A zombie has no command."""
     script = "for p in /proc/[0-9]*; do printf '%s %s %s\\n' ${p#/proc/} \"$(sed 's/.*) //;s/ .*//' $p/stat 2>/dev/null)\" \"$(tr '\\0' ' ' <$p/cmdline 2>/dev/null)\"; done"
-    rows = docker("exec", container, "sh", "-c", script).splitlines()
-    return [row.split(None, 2) for row in rows if len(row.split(None, 2)) == 3 and "/proc/" not in row]
+    rows = [row.split(None, 2) for row in docker("exec", container, "sh", "-c", script).splitlines()]
+    # One word is a process that is gone; the script is in the command of the shell that runs it.
+    return [[*row, ""][:3] for row in rows if len(row) > 1 and "/proc/" not in row[-1]]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import time
 import zoneinfo
 
 from harness import (
-    HERE, KEY, Packages, Server, Suite, away, docker, environment, expect, inside, inspect, log_lines, run, wait_for,
+    HERE, KEY, PATIENCE, Packages, Server, Suite, away, docker, environment, expect, inside, inspect, log_lines, run, wait_for,
 )
 
 SOCKET = ["--volume", "/var/run/docker.sock:/var/run/docker.sock"]
@@ -60,7 +60,8 @@ def compose(suite, world, name, file):
     """What people have who ran the first Vieter; only the image's name is another."""
     server = Server(suite, world.packages.add(f"hello-{name}"), generation="0.2")
     zone = zoneinfo.ZoneInfo("Europe/Brussels")
-    start = datetime.datetime.now(zone) + datetime.timedelta(seconds=75)
+    # The whole minute before that is the start: it leaves compose more than a minute.
+    start = datetime.datetime.now(zone) + datetime.timedelta(seconds=135)
     # What these files do not say: tests cannot wait until three in the morning, and share a daemon.
     more = suite.work / f"{name}.yaml"
     more.write_text(
@@ -79,11 +80,12 @@ def compose(suite, world, name, file):
         status = ended(container)
         expect(status == [0], logs(container))
         expect(server.has(f"hello-{name}"), logs(container))
-        lines = log_lines(logs(container))
-        expect(len(lines) == len(logs(container).splitlines()), "not every line is JSON:\n" + logs(container)[:2000])
-        code, said = health(container)
-        expect(code == 0 and "with status 0" in said and "next run is at" in said, said)
-        expect(any(start.strftime("%Y-%m-%dT%H:%M:00+") in str(line) for line in lines), logs(container)[:1000])
+        text = logs(container)
+        lines = log_lines(text)
+        expect(len(lines) == len(text.splitlines()), "not every line is JSON:\n" + text[:2000])
+        code, said = wait_for("the next plan", PATIENCE, lambda: "next run is at" in health(container)[1] and health(container))
+        expect(code == 0 and "with status 0" in said, said)
+        expect(any(start.strftime("%Y-%m-%dT%H:%M:00+") in str(line) for line in lines), text[:1000])
         run(*command, "stop", env=variables)
         expect(inspect(container, ".State.ExitCode") == 143, logs(container)[-1000:])
     return later
@@ -92,16 +94,16 @@ def compose(suite, world, name, file):
 def a_quiet_scheduler(suite, world, server):
     with suite.check("the time zone of TZ holds, and the default is three in the morning"):
         name = world.cron("zone", server, TZ="Europe/Brussels")
-        line = wait_for("the first line", 20, lambda: logs(name))
-        tomorrow = wait_for("the plan", 20, lambda: "T03:00:00+0" in logs(name))
-        expect(tomorrow and "[Europe/Brussels]" in logs(name), line)
+        plan = wait_for("the plan", PATIENCE, lambda: "next run starts" in logs(name) and logs(name))
+        expect("T03:00:00+0" in plan and "[Europe/Brussels]" in plan, plan)
     with suite.check("it is two processes, tini and the scheduler"):
-        names = [row[2] for row in inside(name)]
+        # The health check comes and goes.
+        names = [row[2] for row in inside(name) if not row[2].startswith("vieter healthcheck")]
         expect(len([n for n in names if "vieter" in n]) == 2 and names[0].startswith("tini"), names)
     with suite.check("a scheduler that waits stops at once, with 143"):
         start = time.monotonic()
-        docker("stop", name)
-        expect(time.monotonic() - start < 5, f"{time.monotonic() - start} s")
+        docker("stop", "--time", "30", name)
+        expect(time.monotonic() - start < 25, f"{time.monotonic() - start} s")
         expect(inspect(name, ".State.ExitCode") == 143, inspect(name, ".State"))
     for setting, value in {"VIETER_SCHEDULE": "at three", "VIETER_TIMEZONE": "Europe/Brussel", "VIETER_JITTER": "much"}.items():
         with suite.check(f"{setting}={value} is refused with 64"):
@@ -115,15 +117,16 @@ def a_quiet_scheduler(suite, world, server):
 def a_silent_scheduler(suite, world, server):
     """Stops the process as a bug or a suspended machine would; judged at the end, for it takes two minutes."""
     name = world.cron("silent", server, "--health-interval", "1s", "--health-retries", "1")
-    wait_for("a healthy container", 30, lambda: inspect(name, ".State.Health.Status") == "healthy")
-    pid = next(row[0] for row in inside(name) if row[2].startswith("vieter"))
+    wait_for("a healthy container", PATIENCE, lambda: inspect(name, ".State.Health.Status") == "healthy")
+    # Not the health check's.
+    pid = next(row[0] for row in inside(name) if row[2].startswith("vieter cron"))
     docker("exec", "--user", "0:0", name, "sh", "-c", f"kill -STOP {pid}")
 
     def later():
-        wait_for("an unhealthy container", 200, lambda: inspect(name, ".State.Health.Status") == "unhealthy")
+        wait_for("an unhealthy container", PATIENCE, lambda: inspect(name, ".State.Health.Status") == "unhealthy")
         expect("silent" in inspect(name, ".State.Health")["Log"][-1]["Output"], inspect(name, ".State.Health"))
         docker("exec", "--user", "0:0", name, "sh", "-c", f"kill -CONT {pid}")
-        wait_for("a healthy container again", 60, lambda: inspect(name, ".State.Health.Status") == "healthy")
+        wait_for("a healthy container again", PATIENCE, lambda: inspect(name, ".State.Health.Status") == "healthy")
     return later
 
 
@@ -139,19 +142,35 @@ def nights(suite, world):
         code, said = health(name)
         expect(code == 0 and "status 1" in said, said)
 
+    def quiet():
+        # Its processes while no run goes on; a health check may.
+        rows = inside(name)
+        return rows if not any(row[2].startswith("vieter build") for row in rows) else None
+
+    def look():
+        rows = quiet()
+        if not rows:
+            return None
+        pid = next(row[0] for row in rows if row[2].startswith("vieter cron"))
+        seen = docker("exec", "--user", "0:0", name, "sh", "-c", f"ls /proc/{pid}/fd | wc -l; ls -A /tmp; grep Threads /proc/{pid}/status")
+        # No run may have started meanwhile.
+        return seen if quiet() else None
+
     def scheduler():
-        # A run or a health check may be going on: only the scheduler itself is looked at.
-        pid = next(row[0] for row in inside(name) if row[2].startswith("vieter cron"))
-        return docker("exec", "--user", "0:0", name, "sh", "-c", f"ls /proc/{pid}/fd | wc -l; ls -A /tmp; grep Threads /proc/{pid}/status")
+        return wait_for("a pause between two runs", NIGHT, look)
     with suite.check("nothing is left behind from night to night"):
         count = len(ended(name))
         ended(name, count + 1)
         seen = {scheduler() for _ in range(5)}
         ended(name, count + 2)
         # At a moment when it does nothing it is as it was the night before.
-        wait_for(f"one of {seen}", 60, lambda: scheduler() in seen)
-        zombies = [row for row in inside(name) if row[1] == "Z"]
-        expect(not zombies, zombies)
+        wait_for(f"one of {seen}", PATIENCE, lambda: scheduler() in seen)
+    with suite.check("no zombie is left behind"):
+        # A process that ends is one for a moment; one that nobody waits for stays one.
+        def no_zombie():
+            rows = quiet()
+            return rows and not [row for row in rows if row[1] == "Z"]
+        wait_for("a pause without zombies", PATIENCE, no_zombie)
     with suite.check("the next night sees a new version"):
         world.packages.add("good", version="2.0")
         wait_for("good 2.0", NIGHT, lambda: server.has("good", "2.0-1"))
@@ -194,7 +213,7 @@ def stopping(suite, world):
         expect(inspect(name, ".State.ExitCode") == 143, logs(name)[-2000:])
         expect(not world.build_containers(), world.build_containers())
         print(f"       it took {took:.1f} s")
-        expect(took < 10, f"longer than Docker waits by default: {took:.1f} s")
+        expect(took < 25, f"nearly killed: {took:.1f} s")
     with suite.check("a container that is started again begins anew"):
         docker("start", name)
         wait_for("a second run", NIGHT, lambda: logs(name).count("started run") >= 2)
