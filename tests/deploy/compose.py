@@ -9,7 +9,7 @@ import urllib.request
 
 from daemons import privileged_or_like_it
 from harness import (
-    KEY, ROOT, Packages, Server, Suite, docker, expect, free_port, inspect, repos, run, wait_for,
+    KEY, PATIENCE, ROOT, Packages, Server, Suite, docker, expect, free_port, inspect, repos, run, wait_for,
 )
 
 GROUP = str(os.stat("/var/run/docker.sock").st_gid)
@@ -61,10 +61,10 @@ def nightly(suite, packages, builder):
     with suite.check("nightly: a whole night"):
         project("up", "--detach")
         wait_for("the package", NIGHT, lambda: server.has("compose-nightly"))
-        wait_for("the end of the run", 60, lambda: "the run has ended" in project.logs())
+        wait_for("the end of the run", PATIENCE, lambda: "the run has ended" in project.logs())
     with suite.check("nightly: the container is healthy, read-only, without capabilities, and knows its report"):
         container = project.id_of("vieter")
-        wait_for("healthy", 90, lambda: inspect(container, ".State.Health.Status") == "healthy")
+        wait_for("healthy", PATIENCE, lambda: inspect(container, ".State.Health.Status") == "healthy")
         said = docker("exec", container, "sh", "-c", "ls /reports; grep CapBnd /proc/1/status; touch /x 2>&1; cat /run/secrets/api_key")
         expect("report.json" in said and "CapBnd:\t0000000000000000" in said and "Read-only" in said and KEY in said, said)
     with suite.check("nightly: the key is in no log, no environment and no label"):
@@ -80,7 +80,7 @@ def nightly(suite, packages, builder):
         for commands in (["up", "--detach", "--force-recreate"],), (["stop"], ["start"]):
             for command in commands:
                 project(*command)
-            said = wait_for("the scheduler", 30, lambda: "next run" in health(project) and health(project))
+            said = wait_for("the scheduler", PATIENCE, lambda: "next run" in health(project) and health(project))
             expect("the last run ended at" in said, f"{commands}: {said}")
         expect(project.id_of("vieter") != container, "it is the same container")
     project("down", "--volumes")
@@ -94,7 +94,7 @@ def in_docker(suite, packages, builder):
     with suite.check("docker-in-docker: the daemon becomes healthy"):
         project("up", "--detach", "docker")
         daemon = project.id_of("docker")
-        wait_for("healthy", 180, lambda: inspect(daemon, ".State.Health.Status") == "healthy")
+        wait_for("healthy", PATIENCE, lambda: inspect(daemon, ".State.Health.Status") == "healthy")
         print(f"       Docker {docker('exec', daemon, 'docker', 'version', '--format', '{{.Server.Version}}')}")
         # There is no registry here to pull it from.
         run("sh", "-c", f"docker save archlinux:latest | docker exec -i {daemon} docker load", timeout=600)

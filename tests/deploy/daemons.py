@@ -3,7 +3,7 @@
 import functools
 import os
 
-from harness import run, wait_for
+from harness import PATIENCE, run, wait_for
 
 IMAGE = "docker:29-dind"
 SECURITY = ["seccomp=unconfined", "apparmor=unconfined"]
@@ -51,7 +51,7 @@ def start_daemon(suite, name, *options, command=(), ready=True):
     """A daemon in a container of its own; gives the container's name."""
     container = suite.container(name, *privileged_or_like_it(), "--volume", "/var/lib/docker", *options, image=IMAGE, command=command)
     if ready:
-        wait_for(f"the daemon {name}", 120, lambda: run("docker", "exec", container, "docker", "info", check=False).returncode == 0)
+        wait_for(f"the daemon {name}", PATIENCE, lambda: run("docker", "exec", container, "docker", "info", check=False).returncode == 0)
         run("sh", "-c", f"docker save archlinux:latest | docker exec -i {container} docker load", timeout=600)
     return container
 

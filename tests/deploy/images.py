@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 
-from harness import CLASSIC, Suite, away, docker, environment, expect, inspect, run, wait_for
+from harness import CLASSIC, PATIENCE, Suite, away, docker, environment, expect, inspect, run, wait_for
 
 # Git's and ssh's own dependencies are Debian's to decide; this is what must not come along.
 UNWANTED = "cargo rustc gcc cc make curl wget sudo cron crond docker dockerd pip python3 nano vi".split()
@@ -161,7 +161,7 @@ def behaviour(suite):
             inside(image, f"touch {place}/x && rm {place}/x", "--volume", f"{volume}:{place}")
     with suite.check("a container that is not `cron` is healthy"):
         name = suite.container("idle", "--stop-signal", "KILL", "--entrypoint", "sleep", "--health-interval", "1s", command=["60"])
-        wait_for("healthy", 30, lambda: inspect(name, ".State.Health.Status") == "healthy")
+        wait_for("healthy", PATIENCE, lambda: inspect(name, ".State.Health.Status") == "healthy")
         last = inspect(name, ".State.Health")["Log"][-1]
         expect("no scheduler" in last["Output"], json.dumps(last))
         away(name)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from daemons import privileged_or_like_it, tun_for_everybody
-from harness import HERE, KEY, ROOT, Packages, Server, Suite, away, docker, environment, expect, inspect, run, wait_for
+from harness import HERE, KEY, PATIENCE, ROOT, Packages, Server, Suite, away, docker, environment, expect, inspect, run, wait_for
 
 
 def rendered(folder):
@@ -73,7 +73,8 @@ class Pod:
         def started():
             expect(inspect(name, ".State.Running"), run("docker", "logs", "--tail", "40", name).stderr)
             return run("docker", "exec", name, *probe["exec"]["command"], check=False).returncode == 0
-        wait_for("the startup probe", probe["periodSeconds"] * probe["failureThreshold"], started, every=probe["periodSeconds"])
+        # Its failureThreshold is for nodes; this machine may be busy.
+        wait_for("the startup probe", PATIENCE, started, every=probe["periodSeconds"])
         return name
 
     def run_builder(self, *more):

@@ -10,8 +10,10 @@ import signal
 from pathlib import Path
 
 from daemons import tun_for_everybody
-from harness import HERE, KEY, Packages, Server, Suite, docker, environment, expect, log_lines, run, wait_for
+from harness import HERE, KEY, PATIENCE, Packages, Server, Suite, docker, environment, expect, log_lines, run, wait_for
 
+# A build on a busy machine.
+NIGHT = 600
 USER = f"vieter-podman-{os.getpid()}"
 
 
@@ -37,7 +39,7 @@ class Podman:
         suite.undo(self.remove)
         self.load()
         self.service = suite.process(*self.prefix(), "podman", *self.options, "system", "service", "--time", "0", f"unix://{self.socket}", env=self.environment, cwd=self.folder, stderr=(self.folder.parent / f"{name}.log").open("w"))
-        wait_for("the service", 30, self.socket.exists)
+        wait_for("the service", PATIENCE, self.socket.exists)
 
     def prefix(self):
         return ["setpriv", f"--reuid={self.user.pw_uid}", f"--regid={self.user.pw_gid}", "--clear-groups"] if self.user else []
@@ -107,7 +109,7 @@ def user_without_root(suite):
     def remove():
         # One of them holds the user namespace; without it Podman's places below /tmp are of no use.
         end_processes(lambda process: process.stat().st_uid == user.pw_uid)
-        wait_for("the end of its processes", 10, lambda: run("pgrep", "--uid", USER, check=False).returncode == 1)
+        wait_for("the end of its processes", PATIENCE, lambda: run("pgrep", "--uid", USER, check=False).returncode == 1)
         for place in ("containers-user", "podman-run"):
             shutil.rmtree(f"/tmp/{place}-{user.pw_uid}", ignore_errors=True)
         run("userdel", "--remove", USER)
@@ -162,7 +164,7 @@ def stopped_in_the_middle(podman, server):
     who = ["--userns", "keep-id:uid=10001,gid=10001"] if podman.user else ["--user", "0:0"]
     settings = environment(VIETER_ADDRESS=server.url, VIETER_API_KEY=KEY, VIETER_IMAGE_NAME="localhost/vieter-builder")
     podman("run", "--detach", "--name", "stopped", *who, "--volume", f"{podman.socket}:/var/run/docker.sock", *settings, podman.suite.image, "build")
-    wait_for("the build", 300, lambda: "slow 2" in (lambda r: r.stdout + r.stderr)(podman("logs", "stopped")))
+    wait_for("the build", NIGHT, lambda: "slow 2" in (lambda r: r.stdout + r.stderr)(podman("logs", "stopped")))
     podman("stop", "--time", "30", "stopped")
     code = podman("inspect", "--format", "{{.State.ExitCode}}", "stopped").stdout.strip()
     podman("rm", "stopped")
