@@ -60,12 +60,18 @@ def check_examples_in_documents():
     [overlay] = [block for block in blocks if "kind: Kustomization" in block]
     [remote] = [block for block in blocks if "DOCKER_HOST" in block]
     values = [block for block in blocks if block not in (overlay, remote)]
-    assert len(values) == 2, blocks
-    for block in values:
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-            file.write(block)
-            file.flush()
-            template("--values", file.name)
+    assert len(values) == 3, blocks
+    with tempfile.TemporaryDirectory() as directory:
+        files = [pathlib.Path(directory) / f"{number}.yaml" for number in range(3)]
+        for file, block in zip(files, values):
+            file.write_text(block)
+        first, static, ssh = map(str, files)
+        template("--values", first)
+        template("--values", static)
+        pod = pod_of(template("--values", first, "--values", ssh))
+    [volume] = [volume for volume in pod["volumes"] if volume["name"] == "ssh"]
+    assert volume["secret"]["defaultMode"] == 0o400, volume
+    assert environment(pod)["DOCKER_HOST"].startswith("ssh://"), pod
     text = kustomize(overlay)
     assert builder_of(pod_of(text))["image"] == "registry.example.org/vieter:1.0"
     config = one(text, "ConfigMap")
