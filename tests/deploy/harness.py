@@ -244,7 +244,7 @@ class Suite:
 
 def away(container):
     """Stops a container, which gets the time to clean up after itself, and removes it."""
-    run("docker", "stop", "--time", "30", container, check=False)
+    run("docker", "stop", "-t", "30", container, check=False)
     run("docker", "rm", "--force", "--volumes", container, check=False)
 
 

@@ -102,7 +102,7 @@ def a_quiet_scheduler(suite, world, server):
         expect(len([n for n in names if "vieter" in n]) == 2 and names[0].startswith("tini"), names)
     with suite.check("a scheduler that waits stops at once, with 143"):
         start = time.monotonic()
-        docker("stop", "--time", "30", name)
+        docker("stop", "-t", "30", name)
         expect(time.monotonic() - start < 25, f"{time.monotonic() - start} s")
         expect(inspect(name, ".State.ExitCode") == 143, inspect(name, ".State"))
     for setting, value in {"VIETER_SCHEDULE": "at three", "VIETER_TIMEZONE": "Europe/Brussel", "VIETER_JITTER": "much"}.items():
@@ -208,7 +208,7 @@ def stopping(suite, world):
         started(name)
         expect(world.build_containers(), "the test does not see the build container")
         start = time.monotonic()
-        docker("stop", "--time", "30", name)
+        docker("stop", "-t", "30", name)
         took = time.monotonic() - start
         expect(inspect(name, ".State.ExitCode") == 143, logs(name)[-2000:])
         expect(not world.build_containers(), world.build_containers())
@@ -217,7 +217,7 @@ def stopping(suite, world):
     with suite.check("a container that is started again begins anew"):
         docker("start", name)
         wait_for("a second run", NIGHT, lambda: logs(name).count("started run") >= 2)
-        docker("stop", "--time", "30", name)
+        docker("stop", "-t", "30", name)
         expect(not world.build_containers(), world.build_containers())
     with suite.check("two containers with one lock file: the second ends with 75"):
         volume = docker("volume", "create")
@@ -227,7 +227,7 @@ def stopping(suite, world):
         started(first)
         second = run("docker", "run", "--rm", *world.settings(server), *lock, suite.image, "build", check=False)
         expect(second.returncode == 75, second.stderr[-2000:])
-        docker("stop", "--time", "30", first)
+        docker("stop", "-t", "30", first)
         expect(inspect(first, ".State.ExitCode") == 143, logs(first)[-2000:])
 
 
