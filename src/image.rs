@@ -180,7 +180,8 @@ impl Stage<'_> {
             return Ok((kept.image.clone(), "used"));
         }
         let base = self.base_image(local).await?;
-        let kept = kept.into_iter().find(|k| k.base == base.id && k.updates < MOST_UPDATES);
+        // The newest only: what it is made of may still be there, and has had fewer updates.
+        let kept = kept.into_iter().find(|k| k.base == base.id).filter(|k| k.updates < MOST_UPDATES);
         let (from, updates, how) = match &kept {
             Some(kept) => (&kept.image.id, kept.updates + 1, "updated"),
             None => (&base.id, 0, "made"),

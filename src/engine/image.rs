@@ -101,13 +101,15 @@ impl Engine {
         Ok(architectures)
     }
 
-    /// The builder images on the daemon: those that carry our labels.
+    /// The builder images on the daemon: those that carry our labels, also those that
+    /// a younger one is made of.
     ///
     /// # Errors
     /// When the daemon fails.
     pub async fn builder_images(&self) -> Result<Vec<ImageFacts>, EngineError> {
         let filters = HashMap::from([("label".to_owned(), vec![labels::SETUP.to_owned()])]);
-        let options = ListImagesOptionsBuilder::default().filters(&filters).build();
+        // All: in containerd's image store one that has lost its tag to the next one is in no other list.
+        let options = ListImagesOptionsBuilder::default().all(true).filters(&filters).build();
         let images = self.docker.list_images(Some(options)).await.map_err(failed("list images"))?;
         let facts = |image: bollard::models::ImageSummary| ImageFacts {
             id: image.id,

@@ -1,6 +1,7 @@
 """More Docker daemons for the tests, in containers."""
 
 import functools
+import json
 import os
 
 from harness import PATIENCE, run, wait_for
@@ -45,6 +46,13 @@ def privileged_or_like_it(compose=False):
 def tun_for_everybody():
     """As udev makes the device wherever there is an udev. It stays so: others may be using it by then."""
     os.chmod("/dev/net/tun", 0o666)
+
+
+def containerd_image_store(suite):
+    """Options for a daemon that keeps its images in containerd, as Docker 29 does unless it was there before."""
+    path = suite.work / "daemon.json"
+    path.write_text(json.dumps({"features": {"containerd-snapshotter": True}}))
+    return ["--volume", f"{path}:/etc/docker/daemon.json:ro"]
 
 
 def start_daemon(suite, name, *options, command=(), ready=True):

@@ -250,7 +250,7 @@ def away(container):
 
 def remove_images(name, command=("docker",)):
     """Removes the images called so, with their untagged versions."""
-    listed = run(*command, "images", "--quiet", "--filter", "label=dev.vieter.name", check=False).stdout.split()
+    listed = run(*command, "images", "--all", "--quiet", "--filter", "label=dev.vieter.name", check=False).stdout.split()
     for image in dict.fromkeys(listed):
         label = run(*command, "inspect", "--format", '{{index .Config.Labels "dev.vieter.name"}}', image, check=False).stdout
         if label.split() and label.split()[0] == name:

@@ -8,9 +8,9 @@ import shutil
 import time
 from pathlib import Path
 
-from daemons import start_daemon
+from daemons import containerd_image_store, start_daemon
 from harness import (
-    KEY, PATIENCE, Packages, Server, Suite, away, docker, environment, expect, run, wait_for,
+    KEY, PATIENCE, Packages, Server, Suite, away, docker, environment, expect, log_lines, run, wait_for,
 )
 
 GROUP = str(os.stat("/var/run/docker.sock").st_gid)
@@ -76,6 +76,38 @@ def over_tcp(suite, world):
         result, _ = world.build(DOCKER_HOST="tcp://127.0.0.1:1", VIETER_DOCKER_WAIT="2s")
         expect(result.returncode == 69 and "127.0.0.1:1" in result.stderr and "DOCKER_HOST" in result.stderr, result.stderr)
     late(suite, world, daemon, network, host)
+
+
+def with_containerd(suite, world):
+    """Images and snapshots kept by containerd: ids are other digests, and what has no name is hidden."""
+    network = ["--network", world.network]
+    options = [*network, "--network-alias", "docker", *environment(DOCKER_TLS_CERTDIR=""), *containerd_image_store(suite)]
+    daemon = start_daemon(suite, "containerd", *options)
+
+    def build(how, **settings):
+        log = world.must_build(*network, DOCKER_HOST="tcp://docker:2375", **settings)
+        seen = [line.get("how") for line in log_lines(log) if "builder image is ready" in str(line)]
+        expect(seen == [how], f"{seen}\n{log[-3000:]}")
+
+    def kept():
+        found = docker("exec", daemon, "docker", "images", "--all", "--quiet", "--no-trunc", "--filter", "label=dev.vieter.setup")
+        return set(found.split())
+    with suite.check("containerd's image store: the builder image is made, and a package built in it"):
+        build("made")
+        driver = docker("exec", daemon, "docker", "info", "--format", "{{.ServerVersion}}, {{.Driver}} {{.DriverStatus}}")
+        print(f"       Docker {driver}")
+        expect("io.containerd.snapshotter" in driver, driver)
+        [first] = kept()
+    with suite.check("containerd's image store: the next run uses the kept one"):
+        build("used")
+        expect(kept() == {first}, kept())
+    with suite.check("containerd's image store: brought up to date twice, one image is kept"):
+        for _ in range(2):
+            build("updated", VIETER_IMAGE_MAX_AGE="0s")
+        expect(len(kept()) == 1 and kept() != {first}, docker("exec", daemon, "docker", "images", "--all"))
+    with suite.check("containerd's image store: no container is left"):
+        expect(not docker("exec", daemon, "docker", "ps", "--all", "--quiet"), docker("exec", daemon, "docker", "ps", "--all"))
+    away(daemon)
 
 
 def late(suite, world, daemon, network, host):
@@ -185,6 +217,7 @@ def body(suite):
     over_ssh(suite, world)
     over_tcp(suite, world)
     over_tls(suite, world)
+    with_containerd(suite, world)
 
 
 Suite("remote").main(body)
