@@ -202,6 +202,8 @@ fn an_indexed_job_gives_the_shard() {
         &[ADDRESS, KEY, ("VIETER_SHARD_COUNT", "4")][..],
         &[ADDRESS, KEY, ("VIETER_SHARD_COUNT", "4"), ("JOB_COMPLETION_INDEX", "4")],
         &[ADDRESS, KEY, ("VIETER_SHARD_COUNT", "4"), ("VIETER_SHARD", "1/4")],
+        &[ADDRESS, KEY, ("VIETER_SHARD_COUNT", "4294967295"), ("JOB_COMPLETION_INDEX", "0")],
+        &[ADDRESS, KEY, ("VIETER_SHARD", "0/4294967295")],
     ] {
         assert!(problems(bad).contains("1 setting is wrong"), "{bad:?}");
     }

@@ -364,8 +364,11 @@ impl FromStr for Shard {
             .split_once('/')
             .and_then(|(i, n)| Some((i.trim().parse::<u32>().ok()?, n.trim().parse::<u32>().ok()?)));
         match numbers {
-            Some((index, count)) if index < count && count <= MOST_SHARDS => Ok(Self { index, count }),
-            _ => Err(format!("expected i/n with i from 0 to n-1 and n up to {MOST_SHARDS}, such as 0/3")),
+            Some((_, count)) if count > MOST_SHARDS => {
+                Err(format!("at most {MOST_SHARDS} shards are possible"))
+            }
+            Some((index, count)) if index < count => Ok(Self { index, count }),
+            _ => Err("expected i/n with i from 0 to n-1, such as 0/3".into()),
         }
     }
 }
