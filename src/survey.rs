@@ -161,7 +161,7 @@ impl<'a> Surveyor<'a> {
         let databases = &databases;
         stream::iter(draft.questions())
             .map(|(number, repo, packages)| async move { (number, databases.answer(&repo, packages).await) })
-            .buffer_unordered(QUESTIONS)
+            .buffer_unordered(QUESTIONS.min(self.config.plan.plan_concurrency.0 as usize))
             .collect()
             .await
     }
