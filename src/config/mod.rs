@@ -1,5 +1,7 @@
 //! Configuration: environment variables in, a checked [`Config`] or every problem at once out.
 
+#[cfg(test)]
+pub(crate) mod made_up;
 mod resolve;
 mod settings;
 mod table;

@@ -1,35 +1,15 @@
 //! What each kind of bad environment is answered with, and what the good ones mean.
 
-use std::collections::HashMap;
-use std::ffi::OsString;
-use std::io;
-use std::path::Path;
 use std::time::Duration;
 
+use super::made_up::MadeUp;
 use super::*;
-
-#[derive(Default)]
-struct Map {
-    variables: Vec<(&'static str, &'static str)>,
-    files: HashMap<&'static str, &'static str>,
-}
-
-impl Environment for Map {
-    fn variables(&self) -> Vec<(OsString, OsString)> {
-        self.variables.iter().map(|(name, value)| (name.into(), value.into())).collect()
-    }
-
-    fn read_file(&self, path: &Path) -> io::Result<String> {
-        let contents = path.to_str().and_then(|path| self.files.get(path));
-        contents.map(|text| (*text).to_owned()).ok_or(io::ErrorKind::NotFound.into())
-    }
-}
 
 const ADDRESS: (&str, &str) = ("VIETER_ADDRESS", "http://server:8000/");
 const KEY: (&str, &str) = ("VIETER_API_KEY", "s3cr3t");
 
 fn load(variables: &[(&'static str, &'static str)]) -> Result<Config, ConfigError> {
-    Config::load(&Map { variables: variables.to_vec(), ..Map::default() })
+    Config::load(&MadeUp::new(variables))
 }
 
 fn with(variables: &[(&'static str, &'static str)]) -> Config {
@@ -107,10 +87,8 @@ fn variables_of_the_server_and_of_kubernetes_services_are_passed_over() {
 
 #[test]
 fn values_come_from_files_without_one_trailing_newline() {
-    let environment = Map {
-        variables: vec![ADDRESS, ("VIETER_API_KEY_FILE", "/run/secrets/key")],
-        files: HashMap::from([("/run/secrets/key", "abc\n")]),
-    };
+    let variables = [ADDRESS, ("VIETER_API_KEY_FILE", "/run/secrets/key")];
+    let environment = MadeUp::new(&variables).file("/run/secrets/key", "abc\n");
     let config = Config::load(&environment).expect("a good configuration");
     assert_eq!(config.server.api_key.expect("a key").expose(), "abc");
     let both = problems(&[ADDRESS, KEY, ("VIETER_API_KEY_FILE", "/k")]);
@@ -123,8 +101,7 @@ fn values_come_from_files_without_one_trailing_newline() {
 #[test]
 fn the_health_check_reads_one_setting_and_no_other() {
     let status_file = |variables: &[(&'static str, &'static str)]| {
-        let files = HashMap::from([("/where", "/cache/status.json\n")]);
-        super::status_file(&Map { variables: variables.to_vec(), files })
+        super::status_file(&MadeUp::new(variables).file("/where", "/cache/status.json\n"))
     };
     let wrong = [("VIETER_API_KEY_FILE", "/gone"), ("VIETER_PULL", "x"), ("VIETER_STATUS_FIEL", "y")];
     let path = Some(PathBuf::from("/cache/status.json"));
@@ -146,7 +123,7 @@ fn empty_means_unset() {
 
 #[test]
 fn secrets_are_never_shown() {
-    let environment = Map { variables: vec![ADDRESS, KEY], ..Map::default() };
+    let environment = MadeUp::new(&[ADDRESS, KEY]);
     let (shown, _) = effective(&environment).expect("a good configuration");
     assert!(shown.contains("VIETER_API_KEY") && shown.contains("***"), "{shown}");
     assert!(!shown.contains("s3cr3t"), "{shown}");

@@ -117,11 +117,9 @@ fn writable(what: &'static str, directory: &Path, there: &Path, fix: &str) -> Fi
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsString;
-
     use super::*;
     use crate::catalog;
-    use crate::config::Environment;
+    use crate::config::made_up::MadeUp;
 
     fn state(directory: &Path) -> (State, String) {
         let finding = writable("reports", directory, nearest(directory), "fix");
@@ -171,8 +169,9 @@ mod tests {
     fn a_repository_that_another_user_made_is_told() {
         let folder = tempfile::tempdir().expect("a directory");
         let root = folder.path();
-        let environment = Directory(root.to_str().expect("a name").to_owned());
-        let config = Config::load(&environment).expect("a good configuration");
+        let address = format!("file://{}", root.display());
+        let variables = [("VIETER_ADDRESS", address.as_str()), ("VIETER_REPOS_FILE", "/list")];
+        let config = Config::load(&MadeUp::new(&variables)).expect("a good configuration");
         let text = r#"[{"url": "https://a.example/b", "repo": "home"}, {"url": "https://a.example/c", "repo": "new"}]"#;
         let list = catalog::parse_file(text).expect("a list");
         let told = |arch| closed_repositories(&config, &list, arch).len();
@@ -181,18 +180,5 @@ mod tests {
         // Nobody can write there, not even root.
         std::os::unix::fs::symlink("/proc/self", root.join("home/aarch64")).expect("made");
         assert_eq!((told("x86_64"), told("aarch64"), told("i686")), (0, 1, 0));
-    }
-
-    struct Directory(String);
-
-    impl Environment for Directory {
-        fn variables(&self) -> Vec<(OsString, OsString)> {
-            let address = format!("file://{}", self.0);
-            vec![("VIETER_ADDRESS".into(), address.into()), ("VIETER_REPOS_FILE".into(), "/list".into())]
-        }
-
-        fn read_file(&self, _: &Path) -> std::io::Result<String> {
-            Err(std::io::ErrorKind::NotFound.into())
-        }
     }
 }

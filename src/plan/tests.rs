@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use super::graph::{self, Makes, Needs, Node};
 use super::*;
 use crate::catalog::parse_file;
-use crate::config::{Config, Environment, Selection, Shard};
+use crate::config::made_up::MadeUp;
+use crate::config::{Config, Selection, Shard};
 use crate::server::{Database, DatabasePackage};
 
 fn node(name: &str, requires: &[&str]) -> Node {
@@ -150,21 +151,9 @@ fn a_new_entry_moves_few_others() {
     assert!(moved <= 10, "{moved} of 200 moved");
 }
 
-struct Vars(Vec<(&'static str, &'static str)>);
-
-impl Environment for Vars {
-    fn variables(&self) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
-        self.0.iter().map(|(name, value)| (name.into(), value.into())).collect()
-    }
-
-    fn read_file(&self, _: &std::path::Path) -> std::io::Result<String> {
-        Err(std::io::ErrorKind::NotFound.into())
-    }
-}
-
 fn selection(variables: &[(&'static str, &'static str)]) -> Selection {
     let base = [("VIETER_ADDRESS", "http://x"), ("VIETER_API_KEY", "k")];
-    Config::load(&Vars([&base, variables].concat())).expect("a configuration").selection
+    Config::load(&MadeUp::new(&[&base, variables].concat())).expect("a configuration").selection
 }
 
 fn surveyed(name: &str, pkgbuild: &str) -> Surveyed {

@@ -1,23 +1,8 @@
-use std::ffi::OsString;
-use std::io;
-use std::path::Path;
-
 use super::*;
-
-struct Map(Vec<(&'static str, &'static str)>);
-
-impl Environment for Map {
-    fn variables(&self) -> Vec<(OsString, OsString)> {
-        self.0.iter().map(|(name, value)| (name.into(), value.into())).collect()
-    }
-
-    fn read_file(&self, _: &Path) -> io::Result<String> {
-        Err(io::ErrorKind::NotFound.into())
-    }
-}
+use crate::config::made_up::MadeUp;
 
 fn read(variables: &[(&'static str, &'static str)]) -> Settings {
-    Settings::read(&Map(variables.to_vec()))
+    Settings::read(&MadeUp::new(variables))
 }
 
 fn urls(settings: &Settings) -> (Option<&str>, Option<&str>) {
