@@ -257,6 +257,22 @@ pub struct EntryOutcome {
 }
 
 impl EntryOutcome {
+    /// That of an entry of which nothing else is known.
+    pub fn new(entry: String, repo: String, verdict: Verdict) -> Self {
+        Self {
+            entry,
+            repo,
+            pkgbase: None,
+            version: None,
+            reason: None,
+            verdict,
+            published: Vec::new(),
+            steps: Vec::new(),
+            duration: Duration::ZERO,
+            log: None,
+        }
+    }
+
     /// The package base, or the repository where that is not known.
     pub fn name(&self) -> &str {
         self.pkgbase.as_deref().unwrap_or(&self.entry)

@@ -292,17 +292,11 @@ fn not_reached(planned: Planned) -> EntryOutcome {
 }
 
 fn outcome_of(planned: &Planned, verdict: Verdict) -> EntryOutcome {
+    let repo = planned.entry.as_ref().map(|entry| entry.repo.clone()).unwrap_or_default();
     EntryOutcome {
-        entry: planned.name.clone(),
-        repo: planned.entry.as_ref().map(|entry| entry.repo.clone()).unwrap_or_default(),
         pkgbase: planned.pkgbase.clone(),
         version: planned.version(),
-        reason: None,
-        verdict,
-        published: Vec::new(),
-        steps: Vec::new(),
-        duration: Duration::ZERO,
-        log: None,
+        ..EntryOutcome::new(planned.name.clone(), repo, verdict)
     }
 }
 

@@ -141,16 +141,10 @@ impl Workshop {
 /// The outcome of an entry of which nothing is known yet but that it was begun.
 fn begun(task: &Task, log: String) -> EntryOutcome {
     EntryOutcome {
-        entry: task.entry.to_string(),
-        repo: task.entry.repo.clone(),
         pkgbase: task.pkgbase.clone(),
-        version: None,
         reason: Some(task.reason.clone()),
-        verdict: Verdict::NotReached,
-        published: Vec::new(),
-        steps: Vec::new(),
-        duration: Duration::ZERO,
         log: Some(log),
+        ..EntryOutcome::new(task.entry.to_string(), task.entry.repo.clone(), Verdict::NotReached)
     }
 }
 
