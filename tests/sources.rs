@@ -21,7 +21,7 @@ fn sources_are_kept_for_pkgver_packages_and_pruned() {
     let upstream = world.git.repo("upstream");
     upstream.commit_files(&[("text", "one")], "First");
     let url = world.git.url_from_container("upstream");
-    let git = |name: &str| vieter_test_support::packages::git_version(name, &url);
+    let git = |name: &str| git_version(name, &url);
     world.packages(&[git("first-git"), git("second-git")]);
     world.build().assert_code(0);
     let volumes = world.source_volumes();
@@ -43,10 +43,7 @@ fn sources_are_kept_for_pkgver_packages_and_pruned() {
 
 /// Its version is what a file says that has the same name every night.
 fn nightly(url: &str) -> Package {
-    Package::new("filed")
-        .source(&format!("{url}/nightly"))
-        .array("sha256sums", &["SKIP"])
-        .pkgver_body("cat nightly")
+    Package::new("filed").source(&format!("{url}/nightly")).pkgver_body("cat nightly")
 }
 
 #[test]

@@ -51,8 +51,8 @@ impl Session<'_> {
     pub async fn version_step(&self, directory: &str) -> StepResult<()> {
         let get_sources = || self.run_command("makepkg --nobuild", As::Builder, directory, GET_SOURCES);
         let mut code = if self.keeps_sources() {
-            let command = freshen::and_then(GET_SOURCES);
-            let command: Vec<&str> = command.iter().map(String::as_str).collect();
+            let folder = freshen::folder();
+            let command = freshen::and_then(&folder, GET_SOURCES);
             self.run_command("makepkg --nobuild", As::Builder, directory, &command).await?
         } else {
             get_sources().await?

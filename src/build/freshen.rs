@@ -24,14 +24,13 @@ exec "$@"
 "#;
 
 /// The folder of the sources in a container.
-fn folder() -> String {
+pub(super) fn folder() -> String {
     format!("{BUILD_HOME}/{SOURCES}")
 }
 
-/// A command that comes after the kept sources are made fresh.
-pub(super) fn and_then(command: &[&str]) -> Vec<String> {
-    let freshen = ["/bin/sh", "-c", FRESHEN, "sh", &folder(), MARKER];
-    freshen.iter().chain(command).map(ToString::to_string).collect()
+/// A command that comes after the kept sources in their folder are made fresh.
+pub(super) fn and_then<'a>(folder: &'a str, command: &[&'a str]) -> Vec<&'a str> {
+    [&["/bin/sh", "-c", FRESHEN, "sh", folder, MARKER], command].concat()
 }
 
 impl Session<'_> {

@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use super::{ONE_DAY, Workshop};
+use super::{ONE_DAY, Workshop, freshen};
 use crate::catalog::Entry;
 use crate::engine::{Container, ContainerSpec, EngineError, Isolation, Limits, SourceVolume};
-use crate::image::{BUILD_HOME, SOURCES};
 use crate::sources;
 
 /// A container that nobody has used yet.
@@ -52,7 +51,7 @@ impl Workshop {
         spec.lifetime += waits;
         if let Some(volume) = sources {
             self.engine.ensure_source_volume(volume.clone()).await?;
-            spec.volumes.push((volume, format!("{BUILD_HOME}/{SOURCES}")));
+            spec.volumes.push((volume, freshen::folder()));
         }
         self.images.start(spec).await
     }
